@@ -1,0 +1,104 @@
+/* rs-metadata (RFC 7865) and the dialects that real SRCs send (CONFORMANCE §1.3, ENVIRONMENT): one model, a list of
+ * deviations, never a lost call. Parsing is bounded by a linear pre-scan before libxml2 sees a byte; DTDs, entities
+ * and the network are out of reach. @thread any; a document has one owner */
+#ifndef METADATA_H
+#define METADATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/span.h"
+#include "lib/srs_err.h"
+
+#define METADATA_BYTES_MAX      262144
+#define METADATA_ELEMENTS_MAX   4096
+#define METADATA_ATTRIBUTES_MAX 64	/* of one tag */
+#define METADATA_DEPTH_MAX      32
+#define METADATA_ITEMS_MAX      256	/* participants, streams, ... of a kind */
+#define METADATA_DEVIATIONS_MAX 64
+
+enum metadata_dialect {
+	METADATA_RFC7865,	/* urn:ietf:params:xml:ns:recording:1 */
+	METADATA_RECORDING,	/* urn:ietf:params:xml:ns:recording (Oracle, AudioCodes, Sonus) */
+	METADATA_SIPREC,	/* urn:ietf:params:xml:ns:siprec, root recording_metadata (BroadWorks) */
+	METADATA_NO_NAMESPACE,	/* right names, no namespace */
+	METADATA_HANDMADE,	/* the attribute style of test clients (ENVIRONMENT) */
+};
+const char *metadata_dialect_name(enum metadata_dialect d);
+
+/* Ids and texts are owned by the document, compared as opaque strings; "" when missing. Times: text as sent and
+ * unix ns, 0 when unreadable. */
+struct metadata_time {
+	char *text;
+	int64_t wall_ns;
+};
+struct metadata_group { char *id; struct metadata_time associated, disassociated; };
+struct metadata_session {
+	char *id, *group_ref, *sip_session_id, *reason;
+	struct metadata_time start, stop, associated, disassociated;	/* the latter two: sessionrecordingassoc */
+	char *extension;	/* foreign elements, verbatim XML; "" when none */
+};
+struct metadata_name { char *aor, *name, *lang; };
+struct metadata_participant {
+	char *id;
+	struct metadata_name *names; unsigned int n_names;
+	char *extension;
+};
+struct metadata_stream { char *id, *session, *label; char *extension; };
+struct metadata_participant_session { char *participant, *session; struct metadata_time associated, disassociated; char *params; };
+struct metadata_participant_stream {
+	char *participant;
+	char **send; unsigned int n_send;	/* stream ids */
+	char **recv; unsigned int n_recv;
+	struct metadata_time associated, disassociated;
+};
+struct metadata_deviation {
+	unsigned int line;
+	char *path;	/* /recording/participant[2] */
+	const char *rule;	/* static: what RFC 7865 says, or what was tolerated */
+};
+
+struct metadata {
+	enum metadata_dialect dialect;
+	bool partial;	/* datamode */
+	struct metadata_group *groups; unsigned int n_groups;
+	struct metadata_session *sessions; unsigned int n_sessions;
+	struct metadata_participant *participants; unsigned int n_participants;
+	struct metadata_stream *streams; unsigned int n_streams;
+	struct metadata_participant_session *participant_sessions; unsigned int n_participant_sessions;
+	struct metadata_participant_stream *participant_streams; unsigned int n_participant_streams;
+	struct metadata_deviation deviations[METADATA_DEVIATIONS_MAX]; unsigned int n_deviations;
+	char *extension;	/* foreign elements directly under the root */
+};
+
+/**
+ * @param why  buffer for one sentence on failure: which bound or what is not XML, with the line
+ * @return     LIMIT (pre-scan), INVALID (not XML, not metadata), NOMEM. Anything else is parsed, with deviations
+ */
+SRS_MUST_CHECK enum srs_err metadata_parse(struct metadata **out, struct span xml, char *why, size_t why_len);
+void metadata_free(struct metadata *m);	/* accepts NULL */
+
+/**
+ * Bring `state` up to date: a complete document replaces it, a partial one merges by id.
+ *
+ * @param state   *state may be NULL (nothing yet); owned by the caller
+ * @param update  taken over, also on failure
+ * @return        STATE: a partial that refers to what is not known (state unchanged; ask for a snapshot)
+ */
+SRS_MUST_CHECK enum srs_err metadata_apply(struct metadata **state, struct metadata *update);
+
+/** Which m-line labels are not named by any stream, which streams name no m-line: added to m's deviations. */
+void metadata_check_labels(struct metadata *m, const char *const *labels, unsigned int n_labels);
+
+/** Participants that send into the stream with this label; at most `max`. @return how many */
+unsigned int metadata_senders(const struct metadata *m, const char *label,
+                              const struct metadata_participant **out, unsigned int max);
+/** The communication session of the stream with this label; NULL when unknown. */
+const struct metadata_session *metadata_session_of(const struct metadata *m, const char *label);
+
+/** The model as JSON (docs/format.md, "metadata model"), and the deviations. Free with free(). NULL: no memory */
+char *metadata_to_json(const struct metadata *m);
+char *metadata_deviations_json(const struct metadata *m);
+
+#endif

@@ -1,0 +1,93 @@
+/* SDP offers as an SRS reads them, and the answers that it writes. Lenient in, strict out. Pure.
+ * @thread any @rfc 3264, 8866, 4574, 5761, 3605, 7866 §7 */
+#ifndef OFFER_H
+#define OFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/span.h"
+#include "lib/srs_err.h"
+
+#define OFFER_MEDIA_MAX    64	/* m-lines */
+#define OFFER_CODECS_MAX   32	/* formats of one m-line */
+#define OFFER_TEXT_MAX     64
+#define OFFER_BYTES_MAX    65536
+
+enum offer_direction { OFFER_SENDRECV, OFFER_SENDONLY, OFFER_RECVONLY, OFFER_INACTIVE };
+enum offer_kind { OFFER_AUDIO, OFFER_VIDEO, OFFER_OTHER };
+enum offer_profile { OFFER_RTP_AVP, OFFER_RTP_AVPF, OFFER_RTP_SAVP, OFFER_RTP_SAVPF, OFFER_DTLS_SAVP, OFFER_DTLS_SAVPF, OFFER_PROFILE_OTHER };
+
+struct offer_codec {
+	uint8_t payload_type;
+	char name[OFFER_TEXT_MAX];	/* "" when the type is dynamic and has no rtpmap */
+	uint32_t clock_hz;
+	uint8_t channels;
+	char fmtp[128];
+};
+
+struct offer_address {
+	uint8_t ip_version;	/* 4, 6; 0: missing or unreadable */
+	uint8_t ip[16];
+	bool unspecified;	/* 0.0.0.0 or :: : never changes our direction (CONFORMANCE SDP-11) */
+};
+
+struct offer_media {
+	enum offer_kind kind;
+	char kind_text[16];	/* as offered, for the answer's m-line */
+	enum offer_profile profile;
+	char profile_text[32];
+	uint16_t port;		/* 0: refused or removed by the SRC */
+	uint16_t n_ports;
+	struct offer_address address;	/* media-level c=, else session-level */
+	uint16_t rtcp_port;	/* a=rtcp; 0: port + 1 */
+	bool rtcp_mux;
+	enum offer_direction direction;
+	char label[OFFER_TEXT_MAX];	/* a=label; "" when missing */
+	char mid[OFFER_TEXT_MAX];
+	uint16_t ptime_ms;
+	struct offer_codec codecs[OFFER_CODECS_MAX];
+	unsigned int n_codecs;
+	char formats[256];	/* the m-line's format list as offered */
+	bool has_crypto, has_fingerprint;	/* keys themselves are read by the SRTP module */
+};
+
+struct offer {
+	char session_id[OFFER_TEXT_MAX];	/* o= */
+	uint64_t version;
+	struct offer_media media[OFFER_MEDIA_MAX];
+	unsigned int n_media;
+	struct offer_deviation {
+		unsigned int line;
+		const char *rule;	/* static text */
+	} deviations[16];
+	unsigned int n_deviations;
+};
+
+/** @param why static text on failure @return INVALID (no SDP at all, no m-line), LIMIT (a named bound) */
+SRS_MUST_CHECK enum srs_err offer_parse(struct offer *out, struct span sdp, const char **why);
+
+/* What we decided for each m-line, same order and number. */
+struct answer_media {
+	bool accepted;		/* false: port 0 */
+	uint8_t ip_version;
+	char ip[48];		/* the address in our c= line (external_ip may differ from the lcore's) */
+	uint16_t port;
+	uint16_t rtcp_port;	/* 0: muxed */
+	bool inactive;		/* ours; else recvonly (or inactive when the offer says so) */
+};
+
+/**
+ * Write the answer: profile and formats as offered, recvonly or inactive, labels echoed, rtcp-mux only if offered.
+ *
+ * @param session_id,version  our own o= line; version goes up by one only when the description changed
+ * @return  bytes written, 0 when `out` is too small
+ */
+size_t answer_write(const struct offer *o, const struct answer_media *decided, const char *origin_ip,
+                    uint64_t session_id, uint64_t version, char *out, size_t out_len);
+
+/** Overwrite a=crypto inline keys, a=ice-pwd and Authorization values by as many '*'. @return secrets struck out */
+unsigned int offer_redact(char *bytes, size_t len);
+
+#endif

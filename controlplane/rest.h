@@ -1,0 +1,39 @@
+/* The api thread on libwebsockets: HTTP on 127.0.0.1:8080 and on a Unix socket. It reads the catalog by connections
+ * of its own and asks the control thread by message only. */
+#ifndef REST_H
+#define REST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/dataplane.h"
+#include "lib/config.h"
+#include "lib/srs_err.h"
+
+struct rest;
+
+enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH };
+
+struct rest_sources {
+	const struct dataplane *dataplane;	/* counters */
+	/** More counters, for /metrics (SIP, catalog, sessions). @thread api: relaxed loads only */
+	void (*counters)(void *ctx, void (*on_counter)(void *ctx2, const struct dataplane_counter *c), void *ctx2);
+	void *ctx;
+	const char *catalog_dir;
+};
+
+/** Start the thread. @param why names the port or socket and the remedy */
+SRS_MUST_CHECK enum srs_err rest_start(struct rest **out, const struct config *c, const struct rest_sources *from,
+                                       char *why, size_t why_len);
+void rest_stop(struct rest *r);	/* accepts NULL */
+
+/** Readable when the api thread asks something; the control loop watches it. @thread control */
+int rest_control_fd(const struct rest *r);
+/** Answer what was asked: `answer` returns malloc'd JSON, or NULL (503). @thread control */
+void rest_control_serve(struct rest *r, char *(*answer)(void *ctx, enum rest_ask what, const char *argument),
+                        void *ctx);
+/** What /health/ready says; set by control as it changes: false with a reason. @thread control */
+void rest_ready_set(struct rest *r, bool ready, const char *reason);
+
+#endif

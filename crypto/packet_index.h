@@ -1,0 +1,39 @@
+/* The 48-bit packet index of one SSRC under one key, and its replay window of 128 packets. Plain RTP uses the same
+ * state, so that ordering, duplicates and loss are counted alike. Order of use: estimate, authenticate,
+ * replay-check, commit. @thread lcore */
+#ifndef PACKET_INDEX_H
+#define PACKET_INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PACKET_INDEX_WINDOW 128
+/* Plain RTP starts at ROC 1, so that packets older than the first one never go below zero. */
+#define PACKET_INDEX_PLAIN_ROC 1u
+
+struct packet_index {
+	uint64_t highest;	/* largest authenticated index */
+	uint64_t window[2];	/* bit i of [0]: highest - i was seen; [1]: highest - 64 - i */
+	bool started;		/* false: nothing authenticated yet (SSRC 0 and index 0 are legal) */
+};
+
+/** Begin at a first packet. Nothing is marked as seen; see packet_index_commit(). */
+void packet_index_start(struct packet_index *index, uint32_t roc, uint16_t seq);
+
+/**
+ * Estimate the 48-bit packet index of a received SEQ. Pure.
+ *
+ * @return  ROC||SEQ closest to `highest`, never below zero
+ * @rfc 3711 §3.3.1, Appendix A
+ */
+uint64_t packet_index_estimate(const struct packet_index *index, uint16_t seq);
+
+enum packet_index_check { PACKET_INDEX_NEW, PACKET_INDEX_REPLAYED, PACKET_INDEX_TOO_OLD };
+
+/** Was this index seen, or is it older than the window? Pure. @rfc 3711 §3.3.2 */
+enum packet_index_check packet_index_check(const struct packet_index *index, uint64_t i);
+
+/** Mark an authenticated, new index as seen and move `highest`. @rfc 3711 §3.3.1, §3.3.2 */
+void packet_index_commit(struct packet_index *index, uint64_t i);
+
+#endif

@@ -1,0 +1,220 @@
+/* The only door between the control plane and the data plane. Control hands over plain specs by value and gets
+ * plain events back; it never sees an mbuf, a ring or a hot struct. Every function is @thread control unless it
+ * says otherwise, returns at once, and reports completion by an event with the caller's cookie.
+ *
+ * Order of use for a call:
+ *   recording_open  -> EVENT_RECORDING_OPENED   (the writer has the DEK, the lcore the recording)
+ *   stream_add      -> EVENT_STREAM_INSTALLED   (RTP on the port is recorded from here on)
+ *   note            -> EVENT_NOTE_WRITTEN       (SIP bodies, metadata: documents of the recording)
+ *   stream_update / stream_bind / part_start    (hold, codecs, source; another recording; the next DEK)
+ *   stream_remove   -> EVENT_STREAM_REMOVED     (totals; the port rests, then is free)
+ *   recording_seal  -> EVENT_RECORDING_SEALED   (FINAL chunk and seal are durable)
+ *
+ * The event is the grace period: after STREAM_REMOVED no lcore knows the slot, after RECORDING_SEALED no writer
+ * knows the key. Handles are indexes that control gets back only then. */
+#ifndef DATAPLANE_H
+#define DATAPLANE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/keystore.h"
+#include "crypto/seal.h"
+#include "lib/config.h"
+#include "lib/reel.h"
+#include "lib/srs_err.h"
+
+struct dataplane;
+
+/* An IP address and UDP port, as plain bytes. */
+struct media_address {
+	uint8_t ip_version;	/* 4 or 6; 0: none */
+	uint8_t ip[16];		/* network order; IPv4 in the first four */
+	uint16_t udp_port;	/* host order */
+};
+
+#define DATAPLANE_NONE UINT32_MAX	/* no handle */
+
+/* ---- life ---- */
+
+/**
+ * Start EAL, ports, lcores and writers; recover what an earlier process left open. Returns when packets flow and
+ * the self-test passed.
+ *
+ * @param ks   for the node's signature; borrowed until dataplane_stop()
+ * @param why  on failure one sentence that names the remedy
+ */
+SRS_MUST_CHECK enum srs_err dataplane_start(struct dataplane **out, const struct config *c,
+                                            const struct keystore *ks, char *why, size_t why_len);
+/** Stop lcores, flush and finish segments, stop writers. Call after every recording was sealed; what was not is
+ * closed as far as it is durable and sealed by the next start. Accepts NULL. */
+void dataplane_stop(struct dataplane *dp);
+
+/** One line for the start-up screen: "tap capstan0, 2 MiB pages, 1 lcore on CPU 0, io_uring". */
+const char *dataplane_describe(const struct dataplane *dp);
+
+/* ---- places ---- */
+
+/** Media addresses and which lcore owns each. */
+unsigned int dataplane_n_addresses(const struct dataplane *dp);
+struct dataplane_place {
+	struct media_address address;	/* port 0 */
+	uint16_t lcore_i;
+	uint32_t n_streams;	/* installed now */
+};
+void dataplane_place(const struct dataplane *dp, unsigned int address_i, struct dataplane_place *out);
+
+/* ---- recordings ---- */
+
+/* The key of one part: what the writer needs. Copied; the caller wipes its own. */
+struct part_key {
+	enum reel_suite suite;
+	bool clear_media, clear_documents;	/* class not encrypted: same seals, body in clear */
+	struct dek dek;
+	struct reel_envelope envelope;	/* recording and part filled in */
+};
+
+struct recording_spec {
+	uint8_t id[REEL_ID_SIZE];
+	uint16_t lcore_i;
+	struct part_key key;	/* part 0 */
+};
+
+/** Take a handle and open it on a writer and an lcore. @return LIMIT (recordings_max; a full ring) */
+SRS_MUST_CHECK enum srs_err dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec,
+                                                     uint64_t cookie, uint32_t *recording);
+/** Next part: new DEK; the old part ends and is sealed. -> EVENT_PART_STARTED, later EVENT_PART_SEALED */
+SRS_MUST_CHECK enum srs_err dataplane_part_start(struct dataplane *dp, uint32_t recording,
+                                                 const struct part_key *key, uint64_t cookie);
+/** Append a document. `bytes` are copied into a note of the pool. @return LIMIT (pool used up, or longer than
+ * REEL_JOINED_MAX): the caller counts it */
+SRS_MUST_CHECK enum srs_err dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind kind,
+                                           uint8_t frame_flags, struct span bytes, uint64_t cookie);
+/** Close, seal FINAL with this reason, release the handle by the event. Streams must be removed before. */
+SRS_MUST_CHECK enum srs_err dataplane_recording_seal(struct dataplane *dp, uint32_t recording, const char *reason,
+                                                     uint64_t cookie);
+/** Pause: frames of all its streams become counted PAUSED gaps, marked with `who`. */
+SRS_MUST_CHECK enum srs_err dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused,
+                                                      uint64_t cookie);
+
+/* ---- streams ---- */
+
+struct stream_spec {
+	uint32_t recording;
+	uint8_t number;			/* stream number within the recording */
+	uint16_t address_i;		/* which media address */
+	uint16_t udp_port;		/* RTP; host order */
+	uint16_t rtcp_port;		/* 0: muxed on udp_port */
+	struct media_address source;	/* the offer's c= address, port 0: free; ip_version 0: any (latch) */
+	bool latch;			/* media.source: latch */
+	bool inactive;			/* packets are counted, not recorded (hold) */
+};
+
+/** @return LIMIT (streams_max, ring) , STATE (port in use) */
+SRS_MUST_CHECK enum srs_err dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec,
+                                                 uint64_t cookie, uint32_t *stream);
+/** New source or inactive flag. -> EVENT_STREAM_UPDATED */
+SRS_MUST_CHECK enum srs_err dataplane_stream_update(struct dataplane *dp, uint32_t stream,
+                                                    const struct stream_spec *spec, uint64_t cookie);
+/** From now on its frames go to another recording on the same lcore. -> EVENT_STREAM_BOUND */
+SRS_MUST_CHECK enum srs_err dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
+                                                  uint8_t number, uint64_t cookie);
+SRS_MUST_CHECK enum srs_err dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie);
+
+/** Relaxed look at a live stream, a burst old. @thread control */
+struct stream_view {
+	uint64_t frames, bytes, drops, lost;
+	uint64_t last_packet_mono_ns;	/* 0: none yet */
+	uint32_t ssrc;
+	uint8_t payload_type;
+	struct media_address source;
+};
+void dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream_view *out);
+
+/* ---- events ---- */
+
+enum dataplane_event_kind {
+	EVENT_RECORDING_OPENED,
+	EVENT_PART_STARTED,
+	EVENT_PART_SEALED,
+	EVENT_NOTE_WRITTEN,
+	EVENT_RECORDING_SEALED,
+	EVENT_STREAM_INSTALLED,
+	EVENT_STREAM_UPDATED,
+	EVENT_STREAM_BOUND,
+	EVENT_STREAM_REMOVED,
+	EVENT_RECORDING_PLACED,	/* first slot of a recording in a segment: for the catalog */
+	EVENT_SEGMENT_OPENED,
+	EVENT_SEGMENT_FINISHED,
+	EVENT_DEVICE_FULL,	/* gaps from here; admission closes */
+	EVENT_DEVICE_ROOM,
+	EVENT_DEVICE_FAILED,
+};
+
+struct dataplane_event {
+	enum dataplane_event_kind kind;
+	enum srs_err err;	/* OK, or why it did not happen */
+	uint64_t cookie;
+	uint32_t recording;	/* handle, or DATAPLANE_NONE */
+	uint32_t stream;
+	uint32_t part;
+	uint8_t recording_id[REEL_ID_SIZE];
+	union {
+		struct {	/* STREAM_REMOVED */
+			uint64_t recorded, lost_upstream, dropped, duplicates;
+		} totals;
+		struct {	/* PART_SEALED, RECORDING_SEALED */
+			uint8_t digest[REEL_DIGEST_SIZE];
+			uint64_t n_frames, n_chunks, bytes;
+			uint64_t first_wall_ns, last_wall_ns;
+			uint64_t missing;	/* frames lost here, all reasons but PAUSED */
+			uint64_t lost_upstream;
+			uint32_t n_streams;
+		} sealed;
+		struct {	/* RECORDING_PLACED, SEGMENT_* */
+			uint8_t uuid[REEL_ID_SIZE];
+			uint64_t sequence;
+			uint32_t device_i;
+			uint8_t digest[REEL_DIGEST_SIZE];	/* FINISHED: SHA-256 of the footer slots */
+			uint64_t n_slots_used;
+		} segment;
+	} u;
+};
+
+/** Deliver what happened, at most `max` events. @return events delivered @thread control, each 1 ms while commands
+ * are outstanding, else each 20 ms */
+unsigned int dataplane_poll(struct dataplane *dp, void (*on_event)(void *ctx, const struct dataplane_event *e),
+                            void *ctx, unsigned int max);
+/** Commands without a completion event yet. */
+unsigned int dataplane_outstanding(const struct dataplane *dp);
+/** Publish the wall clock to the lcores; once a second, and after a step. */
+void dataplane_clock_publish(struct dataplane *dp);
+
+/* ---- admission and counters ---- */
+
+struct dataplane_room {
+	uint32_t sessions_free;	/* recordings that can still be opened */
+	uint32_t streams_free;
+	uint32_t chunks_free_percent;	/* the emptiest lcore's pool */
+	bool storage_ok;	/* no device full or failed, reserve kept */
+};
+void dataplane_room(const struct dataplane *dp, struct dataplane_room *out);
+
+enum counter_severity { COUNTER_INFO, COUNTER_WARN, COUNTER_ERROR };
+struct dataplane_counter {
+	const char *name;	/* rx_recorded, ... ; stable */
+	const char *unit;	/* packets | frames | bytes | chunks */
+	enum counter_severity severity;
+	const char *sentence;
+	uint64_t value;		/* summed over lcores and writers */
+};
+/** Walk every counter. @thread any (relaxed loads) */
+void dataplane_counters(const struct dataplane *dp,
+                        void (*on_counter)(void *ctx, const struct dataplane_counter *c), void *ctx);
+
+/** profile `ring`: hand packets (whole Ethernet frames) to address owner lcore's queue as if received; for tests and
+ * the bench. @return how many were taken @thread one feeder */
+unsigned int dataplane_inject(struct dataplane *dp, unsigned int lcore_i, const struct span *frames, unsigned int n);
+
+#endif

@@ -1,0 +1,139 @@
+/* The configuration: one validated struct, read once at start. YAML < .env < environment < flag, one name each.
+ * docs/configuration.md has a row for every field and for every name in the environment that is honoured.
+ *
+ * The struct owns its strings. After config_load() it does not change; every thread may read it. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/srs_err.h"
+
+#define CONFIG_LISTEN_MAX   16 /* SIP listeners */
+#define CONFIG_ADDRESS_MAX  64 /* media addresses */
+#define CONFIG_DEVICE_MAX   8  /* storage devices */
+#define CONFIG_WHY_MAX      512
+
+enum config_transport { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS };
+enum config_accept { CONFIG_ACCEPT_STRICT, CONFIG_ACCEPT_TOLERANT, CONFIG_ACCEPT_ANY };
+enum config_profile { CONFIG_PROFILE_TAP, CONFIG_PROFILE_RING, CONFIG_PROFILE_PCAP };
+enum config_source { CONFIG_SOURCE_SIGNALLED, CONFIG_SOURCE_LATCH };
+enum config_suite { CONFIG_SUITE_AES_256_GCM = 1, CONFIG_SUITE_CHACHA20_POLY1305 = 2 }; /* REEL_SUITE_* */
+enum config_disk_engine { CONFIG_DISK_AUTO, CONFIG_DISK_IO_URING, CONFIG_DISK_PWRITE };
+
+struct config_listen {
+	enum config_transport transport;
+	char *address; /* numeric IPv4 or IPv6; "0.0.0.0" and "::" are any */
+	uint16_t port;
+};
+
+struct config {
+	struct {
+		char *name; /* in seals, metrics and the log; default: the host name */
+		char *run_dir; /* api.sock and the lock; default /run/capstan */
+		char *log_level; /* error | warn | info | debug */
+	} node;
+	struct {
+		struct config_listen *listen; /* default udp and tcp 0.0.0.0:5060 */
+		unsigned int n_listen;
+		enum config_accept accept; /* default tolerant (CONFORMANCE RS-02) */
+		uint32_t body_bytes_max; /* 262,144; larger: 413 */
+		uint32_t message_bytes_max; /* 327,680 */
+		uint32_t connections_max; /* TCP; 1,024 */
+		uint32_t transactions_max; /* 65,536 */
+		uint32_t t1_ms; /* RFC 3261 T1: 500 */
+		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
+	} sip;
+	struct {
+		enum config_profile profile; /* default tap */
+		char *device; /* tap: interface name (capstan0); pcap: file read */
+		char **addresses; /* our media addresses, numeric; contiguous shares go to the lcores */
+		unsigned int n_addresses;
+		char *kernel_address4; /* tap: what the kernel's side gets, with prefix: 198.18.254.1/24 */
+		char *kernel_address6; /* tap: fd00:ca57::1/64; empty: no IPv6 */
+		char *gateway; /* next hop for what is not on-link; empty: none */
+		char *external_ip; /* "auto", or the address written into SDP */
+		uint16_t rtp_port_min; /* 16384 */
+		uint16_t rtp_port_max; /* 32767 */
+		uint32_t port_quarantine_ms; /* a freed port rests: 5,000 */
+		enum config_source source; /* default signalled */
+		char *eal_extra; /* appended to our own EAL arguments, split at blanks */
+		uint32_t lcores; /* 0: auto (one for tap, ring, pcap) */
+		uint32_t idle_sleep_us; /* 200; 0: poll without rest */
+		bool no_huge; /* default false: hugepages when there are any */
+	} media;
+	struct {
+		uint32_t sessions_max; /* 1,000 */
+		uint32_t streams_max; /* 0: 2 * sessions_max */
+		uint32_t recordings_max; /* 0: 2 * sessions_max */
+		uint32_t stall_ms_max; /* disk stall that the chunk pools cover: 10,000 */
+		uint32_t stream_kbit_s; /* what one stream is taken to need, for that arithmetic: 100 */
+		uint32_t call_seconds_max; /* 86,400; then sealed with a reason. 0: none */
+	} limits;
+	struct {
+		char **devices; /* vault folders, one writer each; default RECORDING_DIR = ./recordings */
+		unsigned int n_devices;
+		enum config_disk_engine engine; /* auto: io_uring where allowed */
+		uint32_t segment_mib; /* 1,024; 2 to 16,384 */
+		uint32_t commit_interval_ms; /* 100 */
+		uint32_t chunk_age_ms; /* 500 */
+		uint32_t reserve_mib; /* free space that admission leaves: 256 */
+		uint32_t part_seconds_max; /* 3,600 */
+	} storage;
+	struct {
+		char *store; /* file | memory */
+		char *path; /* ./keys (MASTER_KEY_PATH) */
+		uint32_t rotation_interval_s; /* 86,400 (KEY_ROTATION_INTERVAL) */
+		uint32_t pbkdf2_iterations; /* 100,000; used by the vault's passphrase */
+		bool backup; /* KEY_BACKUP_ENABLED */
+		bool encrypt_recordings; /* true */
+		bool encrypt_metadata; /* true */
+		enum config_suite suite; /* AES-256-GCM */
+	} keys;
+	struct {
+		bool enabled; /* true */
+		char *address; /* 127.0.0.1 */
+		uint16_t port; /* 8080 */
+		char *socket; /* <run_dir>/api.sock; empty: none */
+		bool metrics; /* true */
+	} http;
+};
+
+/** Where values come from, strongest last. Any pointer may be NULL. */
+struct config_sources {
+	const char *yaml_path; /* NULL: built-in defaults */
+	const char *env_path; /* a .env file; NULL: ./.env when there is one */
+	char **environ; /* the process environment */
+	const char *const *flags; /* "sip.accept=strict" rows, NULL-terminated */
+};
+
+/**
+ * Read, merge and validate.
+ *
+ * @param out  the configuration; release with config_free()
+ * @param why  on failure one sentence: file, line (for YAML), name, the rule and the remedy
+ * @return     INVALID (why says what), IO (a named file cannot be read), NOMEM
+ * @thread any, before others start
+ */
+SRS_MUST_CHECK enum srs_err config_load(struct config **out, const struct config_sources *from, char *why,
+                                        size_t why_len);
+
+/** Wipes nothing (no secrets here), frees all. Accepts NULL. */
+void config_free(struct config *c);
+
+/** Names that are accepted but have no effect here, one start-up line each: calls `line` with the sentence. */
+void config_notes(const struct config *c, const struct config_sources *from,
+                  void (*line)(void *ctx, const char *sentence), void *ctx);
+
+/** The port and memory arithmetic (DESIGN §1.2, §3), as sentences; false in `*fits` when it does not fit. */
+struct config_arithmetic {
+	uint64_t ports_have, ports_need;
+	uint64_t memory_need, memory_have; /* bytes */
+	bool fits;
+	char sentence[CONFIG_WHY_MAX]; /* the numbers, and the remedy when they do not fit */
+};
+void config_arithmetic(const struct config *c, struct config_arithmetic *out);
+
+#endif

@@ -1,0 +1,49 @@
+/* RTP and RTCP headers (RFC 3550), sequence arithmetic and jitter. Pure; no state but the caller's. */
+#ifndef RTP_H
+#define RTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/span.h"
+#include "lib/srs_err.h"
+
+#define RTP_HEADER_SIZE 12
+
+struct rtp_header {
+	uint8_t payload_type;
+	bool marker;
+	bool padding;
+	bool extension;
+	uint8_t n_csrc;
+	uint16_t seq;
+	uint32_t timestamp;
+	uint32_t ssrc;
+	struct span payload;	/* without CSRC list, extension and padding */
+};
+
+/** Check and read a header. @return INVALID for a short packet, a wrong version or lengths that do not fit
+ * @rfc 3550 §5.1, A.1 @thread any */
+SRS_MUST_CHECK enum srs_err rtp_header_read(struct rtp_header *h, struct span packet);
+
+/** Is this RTCP when both share a port? Payload types 64 to 95 with the marker bit cut. @rfc 5761 §4 */
+static inline bool
+rtp_is_rtcp(const uint8_t *packet)
+{
+	uint8_t pt = packet[1] & 0x7f;
+
+	return pt >= 64 && pt <= 95;
+}
+
+/** Check a compound RTCP packet (lengths of all its parts). `ssrc` is the first part's sender. @rfc 3550 §6.1 */
+SRS_MUST_CHECK enum srs_err rtp_rtcp_check(struct span packet, uint8_t *first_type, uint32_t *ssrc);
+
+struct rtp_sender_report {
+	uint32_t ssrc;
+	uint64_t ntp;		/* 32.32 fixed point, seconds since 1900 */
+	uint32_t rtp_timestamp;
+};
+/** Find the sender report of a compound packet. @return UNSUPPORTED when it has none */
+SRS_MUST_CHECK enum srs_err rtp_sender_report_find(struct rtp_sender_report *sr, struct span packet);
+
+#endif
