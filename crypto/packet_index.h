@@ -4,6 +4,7 @@
 #ifndef PACKET_INDEX_H
 #define PACKET_INDEX_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,7 +16,10 @@ struct packet_index {
 	uint64_t highest;	/* largest authenticated index */
 	uint64_t window[2];	/* bit i of [0]: highest - i was seen; [1]: highest - 64 - i */
 	bool started;		/* false: nothing authenticated yet (SSRC 0 and index 0 are legal) */
+	bool restart_armed;	/* the last packet was too old; the next in its row means a restart */
+	uint16_t restart_seq;
 };
+static_assert(sizeof(struct packet_index) == 32, "two contexts share a cache line");
 
 /** Begin at a first packet. Nothing is marked as seen; see packet_index_commit(). */
 void packet_index_start(struct packet_index *index, uint32_t roc, uint16_t seq);
@@ -32,6 +36,16 @@ enum packet_index_check { PACKET_INDEX_NEW, PACKET_INDEX_REPLAYED, PACKET_INDEX_
 
 /** Was this index seen, or is it older than the window? Pure. @rfc 3711 §3.3.2 */
 enum packet_index_check packet_index_check(const struct packet_index *index, uint64_t i);
+
+/**
+ * Plain RTP only: a sender that restarts its SEQ below the window would stay unheard until it has caught up. Call
+ * with each packet found too old. The second of two consecutive ones begins anew at the next ROC, so that the order
+ * of the recording holds; the caller then commits it.
+ *
+ * @return  true: the index was started anew at `seq`
+ * @rfc 3550 A.1
+ */
+bool packet_index_restarted(struct packet_index *index, uint16_t seq);
 
 /** Mark an authenticated, new index as seen and move `highest`. @rfc 3711 §3.3.1, §3.3.2 */
 void packet_index_commit(struct packet_index *index, uint64_t i);
