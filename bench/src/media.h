@@ -1,0 +1,72 @@
+/* What a simulated participant says: RTP payloads from a WAV file, an RTP capture or a tone, and the faults that
+ * the network adds on the way. */
+#ifndef SRC_MEDIA_H
+#define SRC_MEDIA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEDIA_PACKET_MAX 1500
+#define MEDIA_FRAME_MS   20
+#define MEDIA_FRAME_SAMPLES 160
+
+enum media_codec { MEDIA_PCMU, MEDIA_PCMA };
+
+/* A source is read-only after loading, shared by all calls. */
+struct media_source {
+	enum media_codec codec;
+	uint8_t *payload;	/* one byte a sample; NULL with `packets` */
+	size_t n_samples;
+	/* from a capture: whole RTP packets with their time */
+	struct media_packet {
+		uint32_t at_ms;
+		uint16_t len;
+		uint8_t *bytes;
+	} *packets;
+	size_t n_packets, packets_room;
+};
+
+/** 8 kHz mono or stereo (first channel) WAV. @return false, with one sentence in `why` */
+bool media_load_wav(struct media_source *s, const char *path, enum media_codec codec, char *why, size_t why_len);
+/** RTP of a pcap file (Ethernet, Linux cooked or raw IP), in order of capture. */
+bool media_load_pcap(struct media_source *s, const char *path, char *why, size_t why_len);
+/** A sine of `hz`, `ms` long. */
+bool media_make_tone(struct media_source *s, enum media_codec codec, double hz, unsigned int ms);
+void media_free(struct media_source *s);
+
+struct media_faults {
+	double loss, duplicate, reorder;	/* probability a packet */
+};
+
+/* One stream of one call. */
+struct media_stream {
+	const struct media_source *source;
+	const struct media_faults *faults;
+	uint32_t *seed;
+	uint32_t ssrc;
+	uint16_t seq;
+	uint32_t timestamp;
+	size_t at;		/* next sample or packet */
+	int fd;
+	/* a packet held back by reordering goes out behind its successor */
+	uint8_t held[MEDIA_PACKET_MAX];
+	uint16_t held_len;
+	/* what went out; the recorder's report must agree */
+	uint64_t made, sent, dropped, duplicated, reordered, octets;
+};
+
+/** Produce and send what is due at `elapsed_ms` of the stream; on hold time passes and nothing is sent.
+ * @return false when the source is at its end */
+bool media_stream_tick(struct media_stream *m, uint32_t elapsed_ms, bool on_hold);
+/** Send what reordering still holds back. */
+void media_stream_flush(struct media_stream *m);
+/** A sender report and SDES in one compound packet (RFC 3550 §6.4.1). */
+void media_stream_report(struct media_stream *m, const char *cname);
+/** RTCP BYE (RFC 3550 §6.6). */
+void media_stream_bye(struct media_stream *m);
+
+/** xorshift: a run is repeated by its seed. @return 0 <= x < 1 */
+double media_random(uint32_t *seed);
+
+#endif
