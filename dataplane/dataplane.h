@@ -164,13 +164,14 @@ struct dataplane_event {
 		struct {	/* STREAM_REMOVED */
 			uint64_t recorded, lost_upstream, dropped, duplicates;
 		} totals;
-		struct {	/* PART_SEALED, RECORDING_SEALED */
+		struct {	/* PART_SEALED: of the part; RECORDING_SEALED: of the whole recording */
 			uint8_t digest[REEL_DIGEST_SIZE];
 			uint64_t n_frames, n_chunks, bytes;
 			uint64_t first_wall_ns, last_wall_ns;
 			uint64_t missing;	/* frames lost here, all reasons but PAUSED */
 			uint64_t lost_upstream;
-			uint32_t n_streams;
+			uint32_t n_streams;	/* totals in the seal: (stream, SSRC, key generation) */
+			bool interrupted;	/* sealed by recovery: recording DATAPLANE_NONE, no stream totals */
 		} sealed;
 		struct {	/* RECORDING_PLACED, SEGMENT_* */
 			uint8_t uuid[REEL_ID_SIZE];

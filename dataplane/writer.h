@@ -26,7 +26,8 @@ struct writer_spec {
 	uint32_t recordings_max;	/* handles are below this */
 	uint16_t n_lcores;
 	uint32_t ring_len;		/* chunks of one lcore's pool */
-	int cpu;			/* -1: float */
+	uint32_t n_blocks;		/* write-behind pool, 1 MiB each; 0: the default of 64 */
+	int cpu;			/* -1: float (the creator's affinity) */
 };
 
 SRS_MUST_CHECK enum srs_err writer_create(struct writer **out, const struct writer_spec *spec, char *why,
