@@ -1,0 +1,217 @@
+"""A recorder under test: capstand on a tap port of its own, its tool, its simulator. Each instance has its own
+folder, ports, interface and addresses, so that several can run side by side."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CORPUS = os.path.join(ROOT, "..", "shared", "corpus")
+
+
+class Failure(AssertionError):
+    """What a test found, in one sentence."""
+
+
+def check(holds, sentence):
+    if not holds:
+        raise Failure(sentence)
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        while True:
+            udp.bind(("127.0.0.1", 0))
+            port = udp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+                try:
+                    tcp.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    continue
+
+
+class Recorder:
+    count = 0
+
+    def __init__(self, build, sanitized=False, folder=None, **settings):
+        Recorder.count += 1
+        n = (os.getpid() * 7 + Recorder.count) % 250
+        self.build = build
+        self.sanitized = sanitized
+        self.folder = folder or tempfile.mkdtemp(prefix="capstan-")
+        self.port = free_port()
+        self.http_port = free_port()
+        self.device = f"cst{os.getpid() % 10000}x{Recorder.count % 100}"
+        self.net = f"198.18.{n + 1}"
+        self.media = f"{self.net}.2"
+        self.host = f"{self.net}.1"
+        self.media6 = f"fd00:ca57:{n + 1:x}::2"
+        self.host6 = f"fd00:ca57:{n + 1:x}::1"
+        self.log_path = os.path.join(self.folder, "capstand.log")
+        self.process = None
+        self.settings = {
+            "sip.listen": f"udp:127.0.0.1:{self.port},tcp:127.0.0.1:{self.port},"
+                          f"udp:{self.host}:{self.port},tcp:{self.host}:{self.port}",
+            "media.device": self.device,
+            "media.addresses": f"{self.media},{self.media6}",
+            "media.kernel_address4": f"{self.host}/24",
+            "media.kernel_address6": f"{self.host6}/64",
+            "media.no_huge": "true",
+            "limits.sessions_max": "300",
+            "storage.devices": os.path.join(self.folder, "vault"),
+            "storage.segment_mib": "64",
+            "storage.reserve_mib": "16",
+            "keys.path": os.path.join(self.folder, "keys"),
+            "http.port": str(self.http_port),
+            "node.run_dir": os.path.join(self.folder, "run"),
+            "node.name": "test-node",
+        }
+        self.settings["sip.listen"] = f"udp:0.0.0.0:{self.port},tcp:0.0.0.0:{self.port}," \
+                                      f"udp:[::]:{self.port},tcp:[::]:{self.port}"
+        self.settings.update({k.replace("__", "."): str(v) for k, v in settings.items()})
+
+    # ---- life ----
+
+    def start(self, wait_s=30):
+        daemon = os.path.join(self.build, "controlplane", "capstand")
+        args = [daemon]
+        for name, value in self.settings.items():
+            args += ["--set", f"{name}={value}"]
+        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        self.log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(args, stdout=self.log, stderr=subprocess.STDOUT, env=env, cwd=self.folder)
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                raise Failure(f"capstand ended at start with {self.process.returncode}: {self.log_tail()}")
+            if self.ready():
+                return self
+            time.sleep(0.05)
+        raise Failure(f"capstand was not ready within {wait_s} s: {self.log_tail()}")
+
+    def ready(self):
+        try:
+            return self.get("/health/ready")[0] == 200
+        except OSError:
+            return False
+
+    def stop(self, sig=signal.SIGTERM, wait_s=10):
+        """Returns (exit status, seconds it took)."""
+        begun = time.monotonic()
+        self.process.send_signal(sig)
+        try:
+            status = self.process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise Failure(f"capstand did not stop within {wait_s} s of signal {sig}: {self.log_tail()}")
+        finally:
+            self.log.close()
+        return status, time.monotonic() - begun
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def close(self, keep=False):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start() if self.process is None else self
+
+    def __exit__(self, kind, error, trace):
+        self.close()
+
+    # ---- looking at it ----
+
+    def log_text(self):
+        with open(self.log_path, "r", errors="replace") as f:
+            return f.read()
+
+    def log_tail(self, n=12):
+        return " | ".join(self.log_text().splitlines()[-n:])
+
+    def get(self, path):
+        """(status, parsed JSON or text) of a REST path."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                status, body = answer.status, answer.read().decode()
+        except urllib.error.HTTPError as e:
+            status, body = e.code, e.read().decode()
+        try:
+            return status, json.loads(body)
+        except ValueError:
+            return status, body
+
+    def metrics(self):
+        """Counters by name without the common prefix."""
+        out = {}
+        for line in self.get("/metrics")[1].splitlines():
+            m = re.match(r"^capstan_([a-z0-9_]+?)(?:_total)?(?:\{[^}]*\})? ([0-9.e+]+)$", line)
+            if m:
+                out[m.group(1)] = out.get(m.group(1), 0) + float(m.group(2))
+        return out
+
+    def tool(self, *args, expect=0):
+        """Run `capstan ... --json`; returns the document. expect=None: returns (status, stdout, stderr)."""
+        binary = os.path.join(self.build, "controlplane", "tool", "capstan")
+        done = subprocess.run([binary, "--set", f"storage.devices={self.settings['storage.devices']}",
+                               "--set", f"keys.path={self.settings['keys.path']}", *args],
+                              capture_output=True, text=True, timeout=120, cwd=self.folder)
+        if expect is None:
+            return done.returncode, done.stdout, done.stderr
+        check(done.returncode == expect, f"capstan {' '.join(args)} ended with {done.returncode}: {done.stderr[-600:]}{done.stdout[-600:]}")
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            return done.stdout
+
+    def recordings(self):
+        document = self.tool("recordings", "ls", "--json")
+        return document["recordings"]
+
+    def wait_sealed(self, n, wait_s=15):
+        """Until n recordings are sealed; returns them."""
+        end = time.monotonic() + wait_s
+        rows = []
+        while time.monotonic() < end:
+            rows = [r for r in self.recordings() if r["state"] in ("sealed", "interrupted")]
+            if len(rows) >= n:
+                return rows
+            time.sleep(0.2)
+        raise Failure(f"{len(rows)} of {n} recordings sealed after {wait_s} s: {self.log_tail()}")
+
+    def reel_py(self, *args):
+        """The independent reader over every segment: (status, output)."""
+        segments = os.path.join(self.settings["storage.devices"], "segments")
+        files = sorted(os.path.join(segments, f) for f in os.listdir(segments))
+        done = subprocess.run(["python3", os.path.join(ROOT, "tests", "reel.py"), args[0], *files, *args[1:]],
+                              capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout + done.stderr
+
+    # ---- placing calls ----
+
+    def simulate(self, *args, expect=0, timeout=120, host="127.0.0.1"):
+        """capstan-src against this recorder; returns its JSON report."""
+        binary = os.path.join(self.build, "bench", "src", "capstan-src")
+        target = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        local = self.host6 if ":" in host else self.host
+        done = subprocess.run([binary, "--json", "--seed", "7", "--local", local, *args, target],
+                              capture_output=True, text=True, timeout=timeout)
+        check(done.returncode == expect,
+              f"capstan-src {' '.join(args)} ended with {done.returncode}: {done.stdout}{done.stderr[-400:]} log: {self.log_tail()}")
+        return json.loads(done.stdout) if done.stdout else None
