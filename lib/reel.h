@@ -1,8 +1,8 @@
 /* The recording format, version 1: docs/format.md in C. Encodes, decodes and checks slots; knows no keys, no
  * files and no threads. A container (a segment, or a `.reel` with one recording) is a row of 4 KiB slots.
  *
- * Layers: slot (crc) > chunk (header, extension, AEAD body, tag) > frame. What needs a key or a hash comes in
- * through struct reel_crypto, so this folder includes no crypto library. @thread any; nothing here allocates. */
+ * Layers: slot (crc) > chunk (header, extension, AEAD body, tag) > frame. Keys, tags and signatures are crypto/'s.
+ * The *_write functions leave the crc to reel_slot_finish(). @thread any; nothing here allocates. */
 #ifndef REEL_H
 #define REEL_H
 
@@ -116,6 +116,7 @@ struct reel_container {
 	uint64_t footer_slot;	/* first slot of the reserved footer area; n_slots when there is none */
 };
 
+/** The whole slot, digest and crc too. */
 void reel_container_write(const struct reel_container *c, uint8_t slot[REEL_SLOT_SIZE]);
 /** Also checks digest and crc. @return INVALID, UNSUPPORTED (version) */
 SRS_MUST_CHECK enum srs_err reel_container_read(struct reel_container *c, const uint8_t slot[REEL_SLOT_SIZE]);
@@ -143,7 +144,7 @@ size_t reel_chunk_head_len(uint16_t flags);
 size_t reel_chunk_body_max(uint16_t flags);
 /** Write header and extension to the front of `slot`. @return head length */
 size_t reel_chunk_head_write(const struct reel_chunk *c, uint8_t slot[REEL_SLOT_SIZE]);
-/** Read and check them (lengths, flags, suite). The slot's crc is the caller's business. */
+/** Read and check them (lengths, flags, suite, zero bytes up to the crc). The crc is the caller's business. */
 SRS_MUST_CHECK enum srs_err reel_chunk_head_read(struct reel_chunk *c, const uint8_t slot[REEL_SLOT_SIZE]);
 /** The bytes that the leaf digest covers: header, extension, body (cipher text), tag. */
 struct span reel_chunk_signed(const struct reel_chunk *c, const uint8_t slot[REEL_SLOT_SIZE]);
@@ -261,6 +262,10 @@ struct reel_proof {
 	uint8_t signature[64];	/* Ed25519 over "capstan commit v1" || n_leaves || commit_root */
 };
 
+/** What is signed for a commit: the label, n_leaves, commit root. */
+#define REEL_COMMIT_MESSAGE_SIZE 53
+void reel_commit_message(const struct reel_proof *proof, uint8_t message[REEL_COMMIT_MESSAGE_SIZE]);
+
 /** Encode the signed body. @param out at least REEL_SEAL_BODY_MAX @return bytes, 0 when it does not fit */
 size_t reel_seal_body_write(const struct reel_seal *s, uint8_t *out, size_t out_len);
 /** Encode proof and body into slots (crc left to reel_slot_finish). @return number of slots, 0: does not fit */
@@ -275,6 +280,8 @@ struct reel_seal_piece {
 	struct span bytes;
 };
 SRS_MUST_CHECK enum srs_err reel_seal_piece_read(struct reel_seal_piece *p, const uint8_t slot[REEL_SLOT_SIZE]);
+/** Does the unsigned head of a piece say what the signed body says? A reader refuses the seal otherwise. */
+bool reel_seal_piece_agrees(const struct reel_seal_piece *p, const struct reel_seal *s);
 /** Decode the joined pieces. Arrays go to the caller's room. `body` is the signed part of `joined`. */
 SRS_MUST_CHECK enum srs_err reel_seal_read(struct reel_seal *s, struct reel_proof *proof, struct span *body,
                                            struct span joined, struct reel_seal_stream *streams,

@@ -32,6 +32,13 @@ span_equal(struct span a, struct span b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
 }
 
+/** Is every byte zero? True for an empty span. */
+static inline bool
+span_is_zero(struct span s)
+{
+	return s.len == 0 || (s.bytes[0] == 0 && memcmp(s.bytes, s.bytes + 1, s.len - 1) == 0);
+}
+
 struct reader {
 	const uint8_t *at;
 	const uint8_t *end;
@@ -41,7 +48,9 @@ struct reader {
 static inline struct reader
 reader_of(struct span bytes)
 {
-	return (struct reader){ .at = bytes.bytes, .end = bytes.bytes + bytes.len };
+	const uint8_t *at = bytes.bytes != NULL ? bytes.bytes : (const uint8_t *)""; /* NULL + 0 is undefined */
+
+	return (struct reader){ .at = at, .end = at + bytes.len };
 }
 
 static inline bool
@@ -54,6 +63,13 @@ static inline size_t
 reader_left(const struct reader *r)
 {
 	return r->bad ? 0 : (size_t)(r->end - r->at);
+}
+
+/** What is left, without moving on. */
+static inline struct span
+reader_rest(const struct reader *r)
+{
+	return span_of(r->at, reader_left(r));
 }
 
 /** The next `len` bytes as a span, or an empty span and a bad reader. */
