@@ -60,14 +60,14 @@ struct config {
 		uint32_t port_quarantine_ms; /* a freed port rests: 5,000 */
 		enum config_source source; /* default signalled */
 		char *eal_extra; /* appended to our own EAL arguments, split at blanks */
-		uint32_t lcores; /* 0: auto (one for tap, ring, pcap) */
+		uint32_t lcores; /* auto: one for tap, ring, pcap */
 		uint32_t idle_sleep_us; /* 200; 0: poll without rest */
 		bool no_huge; /* default false: hugepages when there are any */
 	} media;
 	struct {
 		uint32_t sessions_max; /* 1,000 */
-		uint32_t streams_max; /* 0: 2 * sessions_max */
-		uint32_t recordings_max; /* 0: 2 * sessions_max */
+		uint32_t streams_max; /* auto: 2 * sessions_max; never 0 after config_load, like the next and media.lcores */
+		uint32_t recordings_max; /* auto: 2 * sessions_max */
 		uint32_t stall_ms_max; /* disk stall that the chunk pools cover: 10,000 */
 		uint32_t stream_kbit_s; /* what one stream is taken to need, for that arithmetic: 100 */
 		uint32_t call_seconds_max; /* 86,400; then sealed with a reason. 0: none */
@@ -96,7 +96,7 @@ struct config {
 		bool enabled; /* true */
 		char *address; /* 127.0.0.1 */
 		uint16_t port; /* 8080 */
-		char *socket; /* <run_dir>/api.sock; empty: none */
+		char *socket; /* auto: <run_dir>/api.sock; empty: none */
 		bool metrics; /* true */
 	} http;
 };
@@ -135,5 +135,9 @@ struct config_arithmetic {
 	char sentence[CONFIG_WHY_MAX]; /* the numbers, and the remedy when they do not fit */
 };
 void config_arithmetic(const struct config *c, struct config_arithmetic *out);
+
+/** 4 KiB chunks that all lcores together need: an open one a recording, and what comes in while a disk stalls for
+ * limits.stall_ms_max. The pools are made from this number, so that the arithmetic stays true. @thread any */
+uint64_t config_chunks_need(const struct config *c);
 
 #endif
