@@ -54,7 +54,7 @@ draft_presets(struct config_draft *d)
 	enum srs_err err = SRS_OK;
 
 	for (unsigned int i = 0; i < CONFIG_FIELDS_N && !err; i++)
-		err = config_draft_set(d, i, config_fields[i].preset, "built-in default");
+		err = config_draft_set(d, i, config_fields[i].preset, CONFIG_ORIGIN_PRESET);
 	return err;
 }
 

@@ -99,6 +99,7 @@ enum config_kind {
 enum config_field_id { CONFIG_FIELDS(CONFIG_FIELD_ID) CONFIG_FIELDS_N };
 
 #define CONFIG_ORIGIN_MAX 256
+#define CONFIG_ORIGIN_PRESET "built-in default"
 #define CONFIG_TEXT_MAX   4096
 
 struct config_field {

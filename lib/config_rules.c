@@ -174,6 +174,13 @@ refuse(const struct config_draft *d, unsigned int field_i, char *why, size_t why
 	return SRS_ERR_INVALID;
 }
 
+/* Of two settings that do not go together, the one that somebody wrote. */
+static unsigned int
+blame(const struct config_draft *d, unsigned int first, unsigned int second)
+{
+	return strcmp(d->settings[first].origin, CONFIG_ORIGIN_PRESET) == 0 ? second : first;
+}
+
 static enum srs_err
 rules_node(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
 {
@@ -199,7 +206,8 @@ rules_sip(const struct config *c, const struct config_draft *d, char *why, size_
 		}
 		if (a->transport == CONFIG_TCP && c->http.enabled && a->port == c->http.port &&
 		    (strcmp(a->address, c->http.address) == 0 || strcmp(a->address, "0.0.0.0") == 0))
-			return REFUSE(http_port, "%u is also a SIP TCP port; choose another for one of them", c->http.port);
+			return refuse(d, blame(d, CONFIG_FIELD_http_port, CONFIG_FIELD_sip_listen), why, why_len,
+			              "%u is a port of SIP over TCP and of http; choose another for one of them", c->http.port);
 	}
 	if (c->sip.message_bytes_max < c->sip.body_bytes_max + 4096)
 		return REFUSE(sip_message_bytes_max, "%u must exceed sip.body_bytes_max (%u) by 4096 for the headers; raise it to %u",
@@ -255,8 +263,8 @@ rules_tap_family(const struct config *c, const struct config_draft *d, unsigned 
 			return refuse(d, field_i, why, why_len, "is empty, but media.addresses has %s; set it, or take that address out",
 			              ours);
 		if (!prefix_holds(network, prefix_len, address) || memcmp(network, address, version == 4 ? 4 : 16) == 0)
-			return refuse(d, field_i, why, why_len, "%s and our %s must be two addresses of one network on a tap", kernel,
-			              ours);
+			return refuse(d, blame(d, field_i, CONFIG_FIELD_media_addresses), why, why_len,
+			              "the kernel's %s and our %s must be two addresses of one network on a tap", kernel, ours);
 	}
 	return SRS_OK;
 }
