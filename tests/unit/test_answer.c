@@ -1,0 +1,240 @@
+/* SDP answers: golden files of our own, the rules of RFC 3264 over every offer of the corpus, and struck-out secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "controlplane/offer.h"
+
+static struct offer offer, answer;
+static struct answer_media decided[OFFER_MEDIA_MAX];
+static char text[OFFER_BYTES_MAX];
+static const char *why;
+
+static struct span
+file_read(const char *path)
+{
+	static char bytes[OFFER_BYTES_MAX];
+	FILE *f = fopen(path, "rb");
+	size_t len;
+
+	if (f == NULL)
+		fail_msg("%s cannot be read", path);
+	len = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	return span_of(bytes, len);
+}
+
+static const char *
+source_root(void)
+{
+	const char *root = getenv("CAPSTAN_SOURCE");
+
+	return root ? root : ".";
+}
+
+/* Accept audio and refuse the rest, on ports counted from 16384. */
+static size_t
+write_answer(void)
+{
+	for (unsigned int i = 0; i < offer.n_media; i++)
+		decided[i] = (struct answer_media){
+			.accepted = offer.media[i].kind == OFFER_AUDIO,
+			.ip_version = 4,
+			.ip = "198.51.100.4",
+			.port = (uint16_t)(16384 + 2 * i),
+			.rtcp_port = (uint16_t)(offer.media[i].rtcp_mux ? 0 : 16385 + 2 * i),
+		};
+	return answer_write(&offer, decided, "198.51.100.4", 4711, 1, text, sizeof(text));
+}
+
+static void
+assert_golden(const char *name)
+{
+	char path[512];
+	size_t len;
+	struct span golden;
+
+	snprintf(path, sizeof(path), "%s/tests/vectors/answer/%s.offer.sdp", source_root(), name);
+	assert_int_equal(offer_parse(&offer, file_read(path), &why), SRS_OK);
+	len = write_answer();
+	snprintf(path, sizeof(path), "%s/tests/vectors/answer/%s.answer.sdp", source_root(), name);
+	golden = file_read(path);
+	if (!span_equal(golden, span_of(text, len)))
+		fail_msg("%s: the answer is\n%.*s", path, (int)len, text);
+}
+
+static void
+answers_equal_the_golden_files(void **state)
+{
+	assert_golden("two-labels");
+	assert_golden("refusals");
+	assert_golden("directions");
+	assert_golden("srtp-mux");
+}
+
+static void
+our_own_hold_and_rtcp_port_are_written(void **state)
+{
+	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/AVP 0\na=sendonly\n"), &why), SRS_OK);
+	write_answer();
+	decided[0].inactive = true;
+	decided[0].rtcp_port = 20001;
+	answer_write(&offer, decided, "2001:db8::4", 4711, 2, text, sizeof(text));
+	assert_non_null(strstr(text, "a=inactive\r\n"));
+	assert_null(strstr(text, "a=recvonly"));
+	assert_non_null(strstr(text, "a=rtcp:20001\r\n"));
+	assert_non_null(strstr(text, "o=capstan 4711 2 IN IP6 2001:db8::4\r\n"));
+}
+
+static void
+buffer_too_small_gives_zero(void **state)
+{
+	size_t len;
+
+	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/AVP 0\n"), &why), SRS_OK);
+	len = write_answer();
+	assert_true(len > 0);
+	for (size_t max = 0; max <= len; max++)
+		assert_int_equal(answer_write(&offer, decided, "198.51.100.4", 4711, 1, text, max), 0);
+	assert_int_equal(answer_write(&offer, decided, "198.51.100.4", 4711, 1, text, len + 1), len);
+}
+
+/* RFC 3264 §6 and §6.1, RFC 7866 §7.2, read from our answer by our own parser. */
+static void
+assert_answers(const char *name)
+{
+	static struct offer kept;
+	size_t len = write_answer();
+
+	if (len == 0)
+		fail_msg("%s: no answer", name);
+	memcpy(&kept, &offer, sizeof(kept));
+	assert_int_equal(offer_parse(&answer, span_of(text, len), &why), SRS_OK);
+	assert_int_equal(answer.n_media, kept.n_media);
+	for (unsigned int i = 0; i < kept.n_media; i++) {
+		const struct offer_media *o = &kept.media[i], *a = &answer.media[i];
+
+		assert_string_equal(a->kind_text, o->kind_text);
+		assert_string_equal(a->profile_text, o->profile_text);
+		assert_string_equal(a->label, o->label);
+		if (!decided[i].accepted || o->port == 0) {
+			assert_int_equal(a->port, 0);
+			continue;
+		}
+		assert_int_equal(a->port, decided[i].port);
+		assert_string_equal(a->formats, o->formats);
+		assert_int_equal(a->n_codecs, o->n_codecs);
+		for (unsigned int c = 0; c < o->n_codecs; c++) {
+			assert_int_equal(a->codecs[c].payload_type, o->codecs[c].payload_type);
+			assert_string_equal(a->codecs[c].name, o->codecs[c].name);
+			assert_int_equal(a->codecs[c].clock_hz, o->codecs[c].clock_hz);
+			assert_string_equal(a->codecs[c].fmtp, o->codecs[c].fmtp);
+		}
+		assert_true(a->direction == OFFER_RECVONLY || a->direction == OFFER_INACTIVE);
+		assert_int_equal(a->direction == OFFER_INACTIVE,
+		                 o->direction == OFFER_INACTIVE || o->direction == OFFER_RECVONLY);
+		assert_true(!a->rtcp_mux || o->rtcp_mux);
+		assert_false(a->has_crypto);
+	}
+	assert_null(strstr(text, "sendrecv"));
+	assert_null(strstr(text, "sendonly"));
+}
+
+static void
+every_offer_of_the_corpus_is_answered_by_the_rules(void **state)
+{
+	char folder[512], path[1024];
+	unsigned int n = 0, n_refused = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(folder, sizeof(folder), "%s/../shared/corpus/sdp", source_root());
+	dir = opendir(folder);
+	if (dir == NULL) {
+		print_message("not tried: no corpus at %s\n", folder);
+		skip();
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		n++;
+		if (offer_parse(&offer, file_read(path), &why) == SRS_OK) {
+			assert_answers(entry->d_name);
+		} else {
+			n_refused++;
+			print_message("%s: %s\n", entry->d_name, why);
+			/* the one file without an m-line */
+			assert_non_null(strstr(entry->d_name, "sofia-message-1.sdp"));
+		}
+	}
+	closedir(dir);
+	print_message("%u offers, %u refused\n", n, n_refused);
+	assert_true(n >= 75);
+}
+
+static void
+assert_struck(const char *before, const char *after, unsigned int n)
+{
+	char bytes[512];
+	size_t len = strlen(before);
+
+	assert_int_equal(len, strlen(after));
+	memcpy(bytes, before, len + 1);
+	assert_int_equal(offer_redact(bytes, len), n);
+	assert_string_equal(bytes, after);
+	assert_int_equal(offer_redact(bytes, len), 0);	/* nothing is left to strike */
+}
+
+static void
+keys_and_credentials_are_struck_out_in_place(void **state)
+{
+	assert_struck("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:4 WSH=64\r\na=label:1\r\n",
+	              "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***************** WSH=64\r\na=label:1\r\n", 1);
+	assert_struck("A=CRYPTO:2 X INLINE:a;inline:b inline:c\n", "A=CRYPTO:2 X INLINE:********** inline:*\n", 2);
+	assert_struck("a=crypto:1 inline:key", "a=crypto:1 inline:***", 1);
+	assert_struck("a=crypto:1 suite inline: key x", "a=crypto:1 suite inline: *** x", 1);
+	assert_struck("a=crypto:1 suite other:key more\nx", "a=crypto:1 suite ********* ****\nx", 1);
+	assert_struck("x inline:abc y", "x inline:*** y", 1);
+	assert_struck("a=ice-pwd:abc def\r\na=ice-ufrag:u\r\n", "a=ice-pwd:*** ***\r\na=ice-ufrag:u\r\n", 1);
+	assert_struck("a=key-mgmt:mikey AQAF\nk=clear:pw\nbook=1\n", "a=key-mgmt:***** ****\nk=********\nbook=1\n", 2);
+	assert_struck("X: 1\r\nAuthorization : Digest a=\"b\",\r\n response=\"c\"\r\nProxy-AUTHORIZATION:Basic eA==\r\nTo: y\r\n",
+	              "X: 1\r\nAuthorization : ****** ******\r\n ************\r\nProxy-AUTHORIZATION:***** ****\r\nTo: y\r\n", 2);
+	assert_struck("authorization is a word, inline too", "authorization is a word, inline too", 0);
+	assert_struck("a=crypto:", "a=crypto:", 0);
+	assert_struck("", "", 0);
+}
+
+static void
+secrets_are_struck_inside_a_multipart_message(void **state)
+{
+	char bytes[] = "INVITE sip:a SIP/2.0\nAuthorization: Digest x\n\n--b\nContent-Type: application/sdp\n\n"
+		       "v=0\nm=audio 1 RTP/SAVP 0\na=crypto:1 S inline:AAAABBBB\n--b--\n\0a=ice-pwd:tail";
+
+	assert_int_equal(offer_redact(bytes, sizeof(bytes) - 1), 3);
+	assert_null(strstr(bytes, "Digest"));
+	assert_null(strstr(bytes, "AAAABBBB"));
+	assert_memory_equal(bytes + sizeof(bytes) - 5, "****", 4);
+	assert_non_null(strstr(bytes, "\n--b--\n"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(answers_equal_the_golden_files),
+		cmocka_unit_test(our_own_hold_and_rtcp_port_are_written),
+		cmocka_unit_test(buffer_too_small_gives_zero),
+		cmocka_unit_test(every_offer_of_the_corpus_is_answered_by_the_rules),
+		cmocka_unit_test(keys_and_credentials_are_struck_out_in_place),
+		cmocka_unit_test(secrets_are_struck_inside_a_multipart_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
