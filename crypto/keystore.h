@@ -6,6 +6,7 @@
 #ifndef KEYSTORE_H
 #define KEYSTORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 #include "lib/srs_err.h"
 
 #define KEYSTORE_INTERVAL_S 60
+#define KEYSTORE_KEKS_MAX   16384	/* 44 years of daily rotation; then the last one stays */
 
 struct keystore;
 
@@ -21,15 +23,21 @@ struct keystore_spec {
 	const char *store;	/* "file" | "memory" */
 	const char *path;	/* folder, 0700; files in it 0600; made on first use */
 	uint32_t rotation_interval_s;
-	bool create;		/* false: fail with STATE when there is no keystore yet (the tool) */
+	bool create;		/* false: fail with STATE when there is no keystore yet (the tool); nothing is written */
+	int64_t (*now_s)(void *ctx);	/* unix seconds; NULL: the system's clock. Tests move time */
+	void *now_ctx;
 };
 
 /** Open, checking permissions, or create. @param why one sentence with the remedy @return IO, AUTH, STATE, INVALID */
 SRS_MUST_CHECK enum srs_err keystore_open(struct keystore **out, const struct keystore_spec *spec, char *why,
                                           size_t why_len);
 void keystore_close(struct keystore *ks);	/* wipes; accepts NULL */
+/** Wipe interval keys whose time is over. Once a second or so, beside keystore_dek_create(), which rolls over by
+ * itself: without calls no key outlives its interval in memory. @thread keys */
+void keystore_expire(struct keystore *ks);
 
-/** A new DEK and its envelope. Interval and period keys roll over by themselves. The envelope's recording and part
+/** A new DEK and its envelope. Interval and period keys roll over by themselves; the period key with the first
+ * interval that begins after its time. When a new period key cannot be written, the old one serves on (logged). The envelope's recording and part
  * are the caller's to fill (they are not covered by the wrapping; the key commitment binds them).
  * @thread keys (one at a time) */
 SRS_MUST_CHECK enum srs_err keystore_dek_create(struct keystore *ks, enum reel_suite suite, struct dek *dek,
