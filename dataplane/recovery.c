@@ -16,6 +16,7 @@
 
 #define RECOVERY_FILES_MAX    ((size_t)1 << 20)
 #define RECOVERY_RECORDS_MAX  ((size_t)1 << 26)
+#define RECOVERY_MISSING_MAX  1020u
 #define SEAL_FLAG_INTERRUPTED 0x0100u
 
 struct found_file {
@@ -413,13 +414,15 @@ missing_add(struct reel_seal *s, uint64_t first, uint64_t last)
 {
 	struct reel_seal_missing *list;
 
-	if (s->n_missing == UINT16_MAX)
-		return SRS_ERR_LIMIT;
 	list = realloc((void *)(uintptr_t)s->missing, (s->n_missing + 1u) * sizeof(*list));
 	if (list == NULL)
 		return SRS_ERR_NOMEM;
-	list[s->n_missing++] = (struct reel_seal_missing){ .first = first, .last = last };
 	s->missing = list;
+	if (s->n_missing == RECOVERY_MISSING_MAX) {
+		list[s->n_missing - 1].last = last; /* a disk in this state has worse to tell; the seal must fit */
+		return SRS_OK;
+	}
+	list[s->n_missing++] = (struct reel_seal_missing){ .first = first, .last = last };
 	return SRS_OK;
 }
 

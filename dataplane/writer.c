@@ -87,6 +87,8 @@ part_open(struct writer *w, const struct writer_command *c)
 	struct writer_part *p = part_slot(w, c->recording, c->part);
 	struct block_slot *meta;
 	struct block *b;
+	uint8_t *slot;
+	size_t used;
 	enum srs_err err;
 
 	if (p->state != WRITER_PART_FREE || envelope->part != c->part)
@@ -115,7 +117,9 @@ part_open(struct writer *w, const struct writer_command *c)
 
 	b = writer_block_for(w, 1);
 	srs_assert(b != NULL); /* commands_take() looked */
-	(void)reel_envelope_write(envelope, writer_block_slot(w, b, &meta));
+	slot = writer_block_slot(w, b, &meta);
+	used = reel_envelope_write(envelope, slot);
+	memset(slot + used, 0, REEL_SLOT_SIZE - used);
 	meta->recording = c->recording;
 	meta->entry.kind = REEL_SLOT_ENVELOPE;
 	meta->entry.part = c->part;

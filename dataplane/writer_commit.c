@@ -315,6 +315,8 @@ slot_placed(struct writer *w, struct block *b, const struct block_slot *meta)
 		if (r->placed_sequence == w->segment.header.sequence)
 			return;
 		r->placed_sequence = w->segment.header.sequence;
+	} else if (meta->entry.chunk_no != 0) {
+		return; /* recovery's seals: with their first piece */
 	}
 	ev = writer_event_take(w, EVENT_RECORDING_PLACED);
 	srs_assert(ev != NULL); /* block_bind() asked before */
