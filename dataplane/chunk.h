@@ -9,10 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/memory.h"
 #include "lib/reel.h"
 #include "lib/spsc.h"
+#include "lib/srs_err.h"
 
 struct seal_order;
+struct config;
 
 struct chunk {
 	/* line 0: written by the lcore while it owns the chunk, read by the writer after the hand-over */
@@ -39,5 +42,37 @@ struct seal_order {
 	uint16_t n_streams;
 	struct reel_seal_stream streams[];	/* up to REEL_SEAL_STREAMS_MAX */
 };
+
+/* One lcore's chunks. Those that it does not fill and no writer has stand on a stack: the last one given back is the
+ * warmest. The writers' empty rings refill it. @thread lcore, after creation */
+struct chunk_pool {
+	struct chunk **empty;
+	uint32_t n_empty;
+	uint32_t n;		/* all, wherever they are */
+	uint32_t reserve;	/* the last ones are for documents and the ends of parts, not for media */
+	_Atomic uint32_t free_percent;	/* relaxed, for admission */
+	struct chunk *chunks;
+	struct memory descriptors, bodies;
+};
+
+/** Chunks that one of `n_lcores` lcores needs: two a recording (open, on its way), and what its streams bring while
+ * a device stalls for limits.stall_ms_max. */
+uint32_t chunk_pool_need(const struct config *c, uint32_t recordings_max, uint32_t streams_max, uint32_t n_lcores);
+SRS_MUST_CHECK enum srs_err chunk_pool_create(struct chunk_pool *pool, uint32_t n, uint32_t reserve, bool huge);
+void chunk_pool_destroy(struct chunk_pool *pool);
+
+static inline struct chunk *
+chunk_pool_take(struct chunk_pool *pool, bool media)
+{
+	if (pool->n_empty <= (media ? pool->reserve : 0))
+		return NULL;
+	return pool->empty[--pool->n_empty];
+}
+
+static inline void
+chunk_pool_give(struct chunk_pool *pool, struct chunk *chunk)
+{
+	pool->empty[pool->n_empty++] = chunk;
+}
 
 #endif

@@ -1,0 +1,80 @@
+/* The body of struct dataplane: what the control thread keeps about recordings and streams that it gave away.
+ * Private to dataplane*.c. @thread control */
+#ifndef DATAPLANE_STATE_H
+#define DATAPLANE_STATE_H
+
+#include "dataplane/command.h"
+#include "dataplane/eal.h"
+#include "dataplane/lcore.h"
+#include "dataplane/port.h"
+#include "dataplane/writer.h"
+
+#define DATAPLANE_LCORES_MAX PORT_QUEUES_MAX
+
+enum desk_state {
+	DESK_FREE,
+	DESK_OPENING,	/* the writer has part 0's key on its way, then the lcore the recording */
+	DESK_OPEN,
+	DESK_PART,	/* the same for the next part */
+	DESK_SEALING,	/* the end is on its way to the lcore */
+	DESK_ENDED,	/* the lcore is done with it; the writer seals */
+};
+
+/* Control's view of one handle. */
+struct desk_recording {
+	uint8_t state;		/* enum desk_state */
+	uint8_t writer_i;
+	uint16_t lcore_i;
+	uint32_t part;
+	uint32_t n_streams;	/* installed, or on their way */
+	uint64_t cookie;	/* of the open, part or seal under way */
+	struct command *command;	/* taken before, for its second half */
+	uint8_t id[REEL_ID_SIZE];
+};
+
+struct desk_stream {
+	bool taken, removing;
+	uint16_t lcore_i;
+	uint16_t address_i;
+	uint16_t udp_port, rtcp_port;
+	uint32_t recording;
+};
+
+struct dataplane {
+	const struct config *config;
+	struct eal eal;
+	struct port port;
+	struct steer steer;
+	struct clock clock;
+	uint32_t clock_sequence;	/* control's copy of the map ... */
+	struct clock_map clock_map;	/* ... for views */
+	struct stream_table streams;
+	struct recording *recordings;
+	struct memory recording_memory;
+	struct command_pool commands;
+	struct lcore *lcores[DATAPLANE_LCORES_MAX];
+	uint16_t n_lcores;
+	struct writer *writers[RECORDER_WRITERS_MAX];
+	struct dataplane_event *held[RECORDER_WRITERS_MAX];	/* came before its other half */
+	uint32_t writer_load[RECORDER_WRITERS_MAX];	/* open recordings */
+	uint16_t n_writers;
+	uint32_t recordings_max, streams_max;
+	struct desk_recording *desk_recordings;
+	struct desk_stream *desk_streams;	/* index is the handle; 0 is not used */
+	uint32_t *free_recordings, *free_streams;	/* stacks */
+	uint32_t n_free_recordings, n_free_streams;
+	uint8_t (*port_used)[65536 / 8];	/* by address */
+	uint32_t streams_of[CONFIG_ADDRESS_MAX];
+	unsigned int outstanding;
+	char description[160];
+};
+
+void desk_recording_free(struct dataplane *dp, uint32_t handle);
+void desk_stream_free(struct dataplane *dp, uint32_t handle);
+/** Send a command to its lcore; the ring holds the whole pool. */
+void desk_post(struct dataplane *dp, uint16_t lcore_i, struct command *c);
+/** The order for a seal of `rec`, as large as what is known now needs. NULL: no memory */
+struct seal_order *desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool final,
+                              uint64_t cookie, uint16_t *rows_max);
+
+#endif

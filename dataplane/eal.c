@@ -1,0 +1,115 @@
+#include "dataplane/eal.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include "lib/srs_log.h"
+
+#define ARGS_MAX 48
+
+/* Large pages that nobody has taken, of any size, in MiB. */
+static unsigned long
+huge_free_mib(void)
+{
+	static const unsigned long sizes_kib[] = { 2048, 1048576 };
+	unsigned long free_mib = 0;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		char path[96];
+		unsigned long pages = 0;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lukB/free_hugepages", sizes_kib[i]);
+		f = fopen(path, "re");
+		if (f == NULL)
+			continue;
+		if (fscanf(f, "%lu", &pages) == 1)
+			free_mib += pages * (sizes_kib[i] / 1024);
+		fclose(f);
+	}
+	return free_mib;
+}
+
+static void
+cpus_read(struct eal *eal, const cpu_set_t *set)
+{
+	eal->n_cpus = 0;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET((unsigned int)cpu, set) && eal->n_cpus < (int)(sizeof(eal->cpus) / sizeof(eal->cpus[0])))
+			eal->cpus[eal->n_cpus++] = cpu;
+}
+
+/* Split `extra` at blanks, in place. */
+static int
+args_add_extra(char *args[ARGS_MAX], int n, char *extra)
+{
+	char *at;
+
+	for (char *word = strtok_r(extra, " \t", &at); word != NULL && n < ARGS_MAX - 1; word = strtok_r(NULL, " \t", &at))
+		args[n++] = word;
+	return n;
+}
+
+static int
+init_with(const struct eal *eal, const char *extra, unsigned int memory_mib)
+{
+	char name[] = "capstan", quiet[] = "--log-level=error", telemetry[] = "--no-telemetry", pci[] = "--no-pci";
+	char no_huge[] = "--no-huge", no_shconf[] = "--no-shconf", in_memory[] = "--in-memory", m[] = "-m";
+	char mib[16], lcores[32], words[512];
+	char *args[ARGS_MAX] = { name, quiet, telemetry, pci, lcores, m, mib };
+	int n = 7;
+
+	snprintf(mib, sizeof(mib), "%u", memory_mib);
+	/* EAL knows one lcore, the caller; ours are threads that register themselves, so that they float or are pinned
+	 * as we say */
+	snprintf(lcores, sizeof(lcores), "--lcores=0@%d", eal->cpus[0]);
+	if (eal->huge) {
+		args[n++] = in_memory;
+	} else {
+		args[n++] = no_huge;
+		args[n++] = no_shconf;	/* --in-memory's part that fits */
+	}
+	snprintf(words, sizeof(words), "%s", extra != NULL ? extra : "");
+	n = args_add_extra(args, n, words);
+	return rte_eal_init(n, args);
+}
+
+enum srs_err
+eal_start(struct eal *eal, const struct config *c, unsigned int memory_mib, char *why, size_t why_len)
+{
+	static struct eal started;	/* @thread control: once in a process */
+	static bool is_started;
+	cpu_set_t before;
+	int result;
+
+	if (is_started) {
+		*eal = started;
+		return SRS_OK;
+	}
+	memset(eal, 0, sizeof(*eal));
+	if (sched_getaffinity(0, sizeof(before), &before) != 0) {
+		snprintf(why, why_len, "This process's CPU affinity cannot be read.");
+		return SRS_ERR_IO;
+	}
+	cpus_read(eal, &before);
+	eal->huge = !c->media.no_huge;
+	if (eal->huge && huge_free_mib() < memory_mib) {
+		eal->huge = false;
+		log_info("eal", "no_hugepages", "free_mib=%lu need_mib=%u remedy=\"sysctl vm.nr_hugepages=%u\"", huge_free_mib(),
+		         memory_mib, memory_mib / 2);
+	}
+	result = init_with(eal, c->media.eal_extra, memory_mib);
+	sched_setaffinity(0, sizeof(before), &before);
+	if (result < 0) {
+		snprintf(why, why_len, "DPDK did not start with %u MiB%s: %s; check media.eal_extra and free memory.", memory_mib,
+		         eal->huge ? " of large pages" : "", rte_strerror(rte_errno));
+		return SRS_ERR_IO;
+	}
+	started = *eal;
+	is_started = true;
+	return SRS_OK;
+}

@@ -1,0 +1,639 @@
+#include "dataplane/lcore.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_mbuf.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+
+#include "lib/rtp.h"
+#include "lib/srs_assert.h"
+
+#define COMMANDS_A_TURN  16
+#define CHUNKS_A_TURN    64	/* passed on because of age */
+#define HOUSEKEEPING_HZ  1000
+#define IDLE_PAUSES      512	/* empty polls before the first sleep */
+#define PREFETCH_AHEAD   4
+
+/* ---- the burst, phase by phase ---- */
+
+static enum packet_checksum
+checksum_of(const struct rte_mbuf *m)
+{
+	uint64_t flags = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	if (flags == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
+		return PACKET_CHECKSUM_GOOD;
+	return flags == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PACKET_CHECKSUM_BAD : PACKET_CHECKSUM_UNKNOWN;
+}
+
+static void
+rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	for (uint16_t i = 0; i < n; i++) {
+		if (i + PREFETCH_AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + PREFETCH_AHEAD], void *));
+		packet_parse(lc->spec.steer, lc->spec.lcore_i, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len,
+		             checksum_of(m[i]), &pkt[i]);
+		if (unlikely(m[i]->nb_segs != 1)) {
+			pkt[i].verdict = RX_DROP_LONG;
+			pkt[i].for_reply = false;
+			pkt[i].udp_port = 0;
+		}
+	}
+}
+
+static void
+rx_lookup(const struct stream_table *streams, struct rx_packet pkt[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t slot = streams->slot_of[pkt[i].address_i][pkt[i].udp_port];
+
+		if (slot != 0) {
+			pkt[i].stream = &streams->slots[slot & ~SLOT_RTCP];
+			rte_prefetch0(pkt[i].stream);
+			rte_prefetch0(&pkt[i].stream->first);
+			if (slot & SLOT_RTCP)
+				pkt[i].kind = PACKET_RTCP;
+		} else if (pkt[i].verdict == RX_PENDING) {
+			pkt[i].verdict = RX_DROP_NO_STREAM;
+		}
+	}
+}
+
+static void append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns);
+
+/* The context of the packet's SSRC; another one may have to leave for it. */
+static void
+find_ssrc(struct lcore *lc, struct rx_packet *p)
+{
+	struct stream *s = p->stream;
+	uint32_t ssrc = packet_u32(p->bytes + 8);
+	struct ssrc evicted;
+
+	if (likely(s->first.used && s->first.ssrc == ssrc)) {
+		s->first.turn = lc->turn;
+		p->ssrc = &s->first;
+		return;
+	}
+	p->ssrc = stream_ssrc(s, ssrc, lc->turn, &lc->pool, &evicted);
+	if (p->ssrc == NULL) {
+		p->verdict = RX_DROP_SSRC;
+		counter_add(&s->drops, 1);
+	} else if (evicted.used) {
+		const struct reel_mark mark = { .kind = REEL_MARK_SSRC_GONE, .ssrc = evicted.ssrc,
+			                        .index = evicted.highest, .generation = evicted.generation,
+			                        .payload_type = evicted.payload_type };
+
+		counter_add(&lc->counters.ssrc_evicted, 1);
+		recording_ssrc_end(&lc->recorder, s->recording, s, &evicted);
+		recording_mark(&lc->recorder, s->recording, s->number, &mark);
+	}
+}
+
+static void
+op_fill(struct rx_packet *p)
+{
+	p->op.packet = p->bytes;
+	p->op.len = p->len;
+	p->op.result = UNPROTECT_PENDING;
+	p->op.index = &p->ssrc->index;
+	p->op.keys = p->stream->keys;
+}
+
+/* The source proved itself with its second packet: the first one goes into the recording before it. */
+static void
+admit_held(struct lcore *lc, const struct rx_packet *second)
+{
+	struct stream *s = second->stream;
+	struct hold *h = s->hold;
+	struct rx_packet p = { .verdict = RX_PENDING, .kind = PACKET_RTP, .stream = s, .bytes = h->bytes,
+		               .len = h->len, .ip_version = second->ip_version, .source_ip = h->source.ip,
+		               .source_port = h->source.udp_port };
+	struct unprotect_op *op = &p.op;
+	uint64_t wall_ns = h->wall_ns > s->recording->last_wall_ns ? h->wall_ns : lc->recorder.wall_ns;
+
+	find_ssrc(lc, &p);
+	if (p.verdict == RX_PENDING) {
+		op_fill(&p);
+		unprotect_burst(lc->engine, &op, 1);
+		append_rtp(lc, &p, wall_ns);
+	}
+	counter_add(p.verdict == RX_RECORDED ? &lc->counters.held_recorded : &lc->counters.held_dropped, 1);
+	stream_hold_drop(s, &lc->pool);
+}
+
+static void
+rx_source(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		struct rx_packet *p = &pkt[i];
+
+		if (p->verdict != RX_PENDING)
+			continue;
+		rte_prefetch0(p->stream->recording);
+		switch (stream_source_check(p->stream, p, lc->recorder.wall_ns, &lc->pool, &lc->counters)) {
+		case STREAM_SOURCE_LATCHED:
+			admit_held(lc, p);
+			break;
+		case STREAM_SOURCE_OK:
+			break;
+		case STREAM_SOURCE_HELD:
+			p->verdict = RX_HELD;
+			break;
+		case STREAM_SOURCE_OTHER:
+			p->verdict = RX_DROP_SOURCE;
+			break;
+		case STREAM_SOURCE_NO_ROOM:
+			p->verdict = RX_DROP_PROBATION;
+			break;
+		}
+		if (p->verdict == RX_PENDING && p->kind == PACKET_RTP) {
+			find_ssrc(lc, p);
+			if (p->verdict == RX_PENDING)
+				op_fill(p);
+		} else if (p->verdict != RX_PENDING && p->verdict != RX_HELD) {
+			counter_add(&p->stream->drops, 1);
+		}
+	}
+}
+
+static void
+rx_unprotect(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
+{
+	struct unprotect_op *op[BURST_MAX];
+	uint16_t n_ops = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		const struct recording *rec;
+
+		if (pkt[i].verdict != RX_PENDING)
+			continue;
+		if (pkt[i].kind == PACKET_RTP)
+			op[n_ops++] = &pkt[i].op;
+		rec = pkt[i].stream->recording;
+		if (likely(rec->body != NULL)) {	/* where the frame will go: about three lines */
+			const uint8_t *at = rec->body + rec->used;
+
+			__builtin_prefetch(at, 1);
+			__builtin_prefetch(at + SRS_CACHE_LINE, 1);
+			__builtin_prefetch(at + 2 * SRS_CACHE_LINE, 1);
+		}
+	}
+	unprotect_burst(lc->engine, op, n_ops);
+}
+
+static uint8_t
+verdict_of_reason(enum reel_reason reason)
+{
+	switch (reason) {
+	case REEL_REASON_DISK_FULL: return RX_DROP_DISK_FULL;
+	case REEL_REASON_WRITE_ERROR: return RX_DROP_WRITE_ERROR;
+	case REEL_REASON_PAUSED: return RX_DROP_PAUSED;
+	case REEL_REASON_TOO_LONG: return RX_DROP_TOO_LONG;
+	default: return RX_DROP_NO_CHUNK;
+	}
+}
+
+static void
+mark_ssrc(struct lcore *lc, const struct rx_packet *p, struct recording *rec)
+{
+	struct ssrc *x = p->ssrc;
+	struct reel_mark mark = { .kind = REEL_MARK_SSRC, .ssrc = x->ssrc, .index = p->op.packet_index,
+		                  .generation = x->generation, .payload_type = x->payload_type,
+		                  .ip_version = p->ip_version, .udp_port = p->source_port };
+
+	memcpy(mark.ip, p->source_ip, p->ip_version == 4 ? 4 : 16);
+	if (recording_mark(&lc->recorder, rec, p->stream->number, &mark))
+		x->marked_part = rec->part;
+}
+
+static void
+ssrc_take_anew(struct lcore *lc, struct stream *s, struct ssrc *x)
+{
+	counter_add(&lc->counters.ssrc_restarted, 1);
+	recording_ssrc_end(&lc->recorder, s->recording, s, x);
+	ssrc_restart(x);
+}
+
+/* An authenticated, new RTP packet. */
+static void
+append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
+{
+	struct stream *s = p->stream;
+	struct ssrc *x = p->ssrc;
+	struct recording *rec = s->recording;
+	const struct recording_frame f = { .kind = REEL_FRAME_RTP, .stream = s->number, .len = p->op.len,
+		                           .seq_ext = (uint32_t)p->op.packet_index, .wall_ns = wall_ns,
+		                           .bytes = p->bytes };
+	enum reel_reason reason = REEL_REASON_PAUSED;
+
+	if (unlikely(ssrc_restarted(x, p->op.packet_index)))
+		ssrc_take_anew(lc, s, x);
+	ssrc_expect(x, p->op.packet_index);
+	x->payload_type = s->payload_type = p->bytes[1] & 0x7f;
+	if (likely(!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))) {
+		if (unlikely(x->marked_part != rec->part))
+			mark_ssrc(lc, p, rec);
+		reason = recording_append(&lc->recorder, rec, &f);
+	}
+	if (likely(reason == REEL_REASON_NONE)) {
+		counter_add(&x->recorded, 1);
+		counter_add(&s->frames, 1);
+		counter_add(&s->bytes, p->op.len);
+		p->verdict = RX_RECORDED;
+		return;
+	}
+	counter_add(&x->missing[reason], 1);
+	counter_add(&s->drops, 1);
+	recording_gap(rec, s, reason, wall_ns);
+	p->verdict = verdict_of_reason(reason);
+}
+
+static void
+append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
+{
+	struct stream *s = p->stream;
+
+	__atomic_store_n(&s->last_tsc, lc->recorder.now_tsc, __ATOMIC_RELAXED);
+	switch (p->op.result) {
+	case UNPROTECT_OK:
+		append_unique(lc, p, wall_ns);
+		return;
+	case UNPROTECT_REPLAYED:
+		counter_add(&p->ssrc->duplicates, 1);
+		counter_add(&s->duplicates, 1);
+		p->verdict = RX_DROP_DUPLICATE;
+		return;
+	case UNPROTECT_TOO_OLD:
+		p->verdict = RX_DROP_LATE;
+		break;
+	case UNPROTECT_BAD_TAG:
+		p->verdict = RX_DROP_AUTH;
+		break;
+	default:
+		p->verdict = RX_DROP_NO_KEY;
+		break;
+	}
+	counter_add(&s->drops, 1);
+}
+
+static void
+append_rtcp(struct lcore *lc, struct rx_packet *p)
+{
+	struct stream *s = p->stream;
+	struct recording *rec = s->recording;
+	const struct recording_frame f = { .kind = REEL_FRAME_RTCP, .stream = s->number, .len = p->len,
+		                           .wall_ns = lc->recorder.wall_ns, .bytes = p->bytes };
+	enum reel_reason reason = REEL_REASON_PAUSED;
+	uint8_t type;
+	uint32_t ssrc;
+
+	if (rtp_rtcp_check(span_of(p->bytes, p->len), &type, &ssrc) != SRS_OK) {
+		p->verdict = RX_DROP_RTCP;
+		counter_add(&s->drops, 1);
+		return;
+	}
+	if (!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))
+		reason = recording_append(&lc->recorder, rec, &f);
+	if (reason == REEL_REASON_NONE) {
+		struct ssrc *x = stream_ssrc_find(s, ssrc);
+
+		counter_add(x != NULL ? &x->rtcp : &s->rtcp_early, 1);
+		p->verdict = RX_RECORDED_RTCP;
+		return;
+	}
+	counter_add(&s->drops, 1);
+	recording_gap(rec, s, reason, lc->recorder.wall_ns);
+	p->verdict = verdict_of_reason(reason);
+}
+
+static void
+rx_append(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (pkt[i].verdict != RX_PENDING)
+			continue;
+		if (likely(pkt[i].kind == PACKET_RTP))
+			append_rtp(lc, &pkt[i], lc->recorder.wall_ns);
+		else
+			append_rtcp(lc, &pkt[i]);
+	}
+}
+
+/* Answers leave in the mbuf that asked; it is gone from `m` then. */
+static void
+rx_reply(struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		uint32_t len, room;
+
+		if (likely(!pkt[i].for_reply) || !lc->spec.answers)
+			continue;
+		room = (uint32_t)m[i]->data_len + rte_pktmbuf_tailroom(m[i]);
+		len = reply_build(lc->spec.steer, lc->spec.mac, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len, room);
+		if (len == 0)
+			continue;
+		pkt[i].verdict = RX_REPLIED;
+		m[i]->data_len = (uint16_t)len;
+		m[i]->pkt_len = len;
+		m[i]->ol_flags = 0;
+		if (rte_eth_tx_burst(lc->spec.port_id, lc->spec.queue_id, &m[i], 1) == 1) {
+			counter_add(&lc->counters.tx_replies, 1);
+			m[i] = NULL;	/* the driver's */
+		} else {
+			counter_add(&lc->counters.tx_dropped, 1);
+		}
+	}
+}
+
+static void
+counters_add_verdicts(struct counters *c, const struct rx_packet pkt[], uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		srs_assert_hot(pkt[i].verdict != RX_PENDING);
+		counter_add(&c->verdicts[pkt[i].verdict], 1);
+	}
+	srs_assert_hot(c->nic_received == counters_verdicts(c));
+}
+
+void
+lcore_begin(struct lcore *lc)
+{
+	struct recorder *r = &lc->recorder;
+
+	clock_read(lc->spec.clock, &lc->clock_sequence, &r->clock);
+	for (uint16_t w = 0; w < r->n_writers; w++)
+		r->refused[w] = (uint8_t)writer_refuses(lc->spec.writers[w]);
+	recorder_turn(r, rte_rdtsc());
+}
+
+void
+lcore_burst(struct lcore *lc, struct rte_mbuf *m[], uint16_t n)
+{
+	struct rx_packet pkt[BURST_MAX];	/* same order as m[]; verdict starts as RX_PENDING */
+
+	if (++lc->turn == 0)
+		lc->turn = 1;	/* a context that was never met has 0 */
+	counter_add(&lc->counters.nic_received, n);
+	rx_parse(lc, pkt, m, n);
+	rx_lookup(lc->spec.streams, pkt, n);
+	rx_source(lc, pkt, n);
+	rx_unprotect(lc, pkt, n);
+	rx_append(lc, pkt, n);
+	rx_reply(lc, pkt, m, n);
+	counters_add_verdicts(&lc->counters, pkt, n);
+	rte_pktmbuf_free_bulk(m, n);
+}
+
+/* ---- between bursts ---- */
+
+static void
+command_back(struct lcore *lc, struct command *c)
+{
+	bool pushed = spsc_push(lc->events, c);
+
+	srs_assert(pushed);	/* the ring holds the whole pool */
+}
+
+static unsigned int
+commands_take(struct lcore *lc)
+{
+	unsigned int n = 0;
+
+	for (; n < COMMANDS_A_TURN; n++) {
+		struct command *c = lc->current != NULL ? lc->current : spsc_pop(lc->commands);
+
+		if (c == NULL)
+			break;
+		lc->current = NULL;
+		if (command_run(c, &lc->recorder, lc->spec.streams)) {
+			command_back(lc, c);
+		} else if (c->kind == COMMAND_NOTE) {
+			lc->current = c;	/* goes on in the next turn, before all that was posted later */
+			return n + 1;
+		} else {
+			c->next = lc->waiting;
+			lc->waiting = c;
+		}
+	}
+	return n;
+}
+
+static void
+waiting_retry(struct lcore *lc)
+{
+	struct command **link = &lc->waiting;
+
+	while (*link != NULL) {
+		struct command *c = *link;
+
+		if (!command_run(c, &lc->recorder, lc->spec.streams))
+			return;		/* no chunk for this one, none for the others */
+		*link = c->next;
+		command_back(lc, c);
+	}
+}
+
+unsigned int
+lcore_housekeep(struct lcore *lc)
+{
+	struct recorder *r = &lc->recorder;
+	unsigned int n = commands_take(lc);
+
+	if (r->now_tsc < lc->housekeeping_tsc)
+		return n;
+	recorder_refill(r);
+	waiting_retry(lc);
+	n += recorder_age(r, CHUNKS_A_TURN);
+	if (r->oldest == NULL || r->now_tsc - r->oldest->opened_tsc < r->age_tsc)
+		lc->housekeeping_tsc = r->now_tsc + lc->spec.clock->tsc_hz / HOUSEKEEPING_HZ;
+	return n;
+}
+
+static uint16_t
+lcore_turn(struct lcore *lc)
+{
+	struct rte_mbuf *m[BURST_MAX];
+	uint16_t n = rte_eth_rx_burst(lc->spec.port_id, lc->spec.queue_id, m, BURST_MAX);
+
+	lcore_begin(lc);
+	if (n != 0) {
+		lcore_burst(lc, m, n);
+		counter_add(&lc->counters.turns_busy, 1);
+		counter_add(&lc->counters.cycles_busy, rte_rdtsc() - lc->recorder.now_tsc);
+	}
+	return n;
+}
+
+static void
+announce(struct lcore *lc)
+{
+	struct rte_mempool *pool = NULL;
+	struct rte_eth_rxq_info info;
+
+	if (rte_eth_rx_queue_info_get(lc->spec.port_id, lc->spec.queue_id, &info) == 0)
+		pool = info.mp;
+	for (uint16_t i = 0; pool != NULL && i < lc->spec.steer->n_addresses; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		uint32_t len;
+
+		if (m == NULL)
+			return;
+		len = reply_announce(&lc->spec.steer->address[i], lc->spec.mac, rte_pktmbuf_mtod(m, uint8_t *));
+		m->data_len = (uint16_t)len;
+		m->pkt_len = len;
+		if (rte_eth_tx_burst(lc->spec.port_id, lc->spec.queue_id, &m, 1) == 1) {
+			counter_add(&lc->counters.tx_replies, 1);
+		} else {
+			rte_pktmbuf_free(m);
+			counter_add(&lc->counters.tx_dropped, 1);
+		}
+	}
+}
+
+static void
+rest(const struct lcore *lc, unsigned int idle)
+{
+	const struct timespec t = { .tv_nsec = (long)lc->idle_sleep_us * 1000 };
+
+	if (lc->idle_sleep_us == 0 || (idle < IDLE_PAUSES && !lc->spec.one_cpu))
+		rte_pause();
+	else
+		nanosleep(&t, NULL);
+}
+
+static void *
+lcore_main(void *arg)
+{
+	struct lcore *lc = arg;
+	unsigned int idle = 0;
+
+	if (rte_thread_register() != 0)
+		return NULL;	/* lcore_start() sees that the first turn never ended */
+	if (lc->spec.answers)
+		announce(lc);
+	while (!atomic_load_explicit(&lc->stop, memory_order_acquire)) {	/* pairs with lcore_stop() */
+		unsigned int done = lcore_turn(lc);
+
+		done += lcore_housekeep(lc);
+		idle = done != 0 ? 0 : idle + 1;
+		if (idle != 0)
+			rest(lc, idle);
+		if (unlikely(!atomic_load_explicit(&lc->running, memory_order_relaxed)))
+			atomic_store_explicit(&lc->running, true, memory_order_release);	/* pairs with lcore_start() */
+	}
+	while (lc->recorder.oldest != NULL)
+		recording_close(&lc->recorder, lc->recorder.oldest);
+	rte_thread_unregister();
+	return NULL;
+}
+
+/* ---- life ---- */
+
+enum srs_err
+lcore_create(struct lcore **out, const struct lcore_spec *spec)
+{
+	struct lcore *lc = aligned_alloc(SRS_CACHE_LINE, (sizeof(*lc) + SRS_CACHE_LINE - 1) & ~(size_t)(SRS_CACHE_LINE - 1));
+	uint64_t tsc_hz = spec->clock->tsc_hz;
+	struct recorder *r;
+	enum srs_err err;
+
+	if (lc == NULL)
+		return SRS_ERR_NOMEM;
+	memset(lc, 0, sizeof(*lc));
+	lc->spec = *spec;
+	lc->idle_sleep_us = spec->config->media.idle_sleep_us;
+	if (spec->one_cpu && lc->idle_sleep_us == 0)
+		lc->idle_sleep_us = 200;
+	lc->turn = 1;
+	r = &lc->recorder;
+	r->chunks = &lc->chunks;
+	r->streams = &lc->pool;
+	r->counters = &lc->counters;
+	r->n_writers = spec->n_writers;
+	for (uint16_t w = 0; w < spec->n_writers; w++) {
+		r->full[w] = writer_full_ring(spec->writers[w], spec->lcore_i);
+		r->empty[w] = writer_empty_ring(spec->writers[w], spec->lcore_i);
+	}
+	r->age_ns = (uint64_t)spec->config->storage.chunk_age_ms * 1000000;
+	r->age_tsc = tsc_hz / 1000 * spec->config->storage.chunk_age_ms;
+	err = chunk_pool_create(&lc->chunks, spec->n_chunks, spec->n_chunks / 32, spec->huge);
+	if (!err)
+		err = stream_pool_create(&lc->pool, spec->streams_max, spec->recordings_max);
+	if (!err)
+		err = spsc_create(&lc->commands, spec->n_commands);
+	if (!err)
+		err = spsc_create(&lc->events, spec->n_commands);
+	if (!err) {
+		lc->engine = unprotect_engine_create();
+		err = lc->engine != NULL ? SRS_OK : SRS_ERR_NOMEM;
+	}
+	if (err)
+		lcore_destroy(lc);
+	else
+		*out = lc;
+	return err;
+}
+
+static void
+pin(pthread_t thread, int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((unsigned int)cpu, &set);
+	pthread_setaffinity_np(thread, sizeof(set), &set);	/* refused: it floats */
+}
+
+enum srs_err
+lcore_start(struct lcore *lc)
+{
+	const struct timespec step = { .tv_nsec = 1000000 };
+
+	if (pthread_create(&lc->thread, NULL, lcore_main, lc) != 0)
+		return SRS_ERR_IO;
+	lc->started = true;
+	pin(lc->thread, lc->spec.cpu);
+	pthread_setname_np(lc->thread, "lcore");
+	for (unsigned int ms = 0; ms < 5000; ms++) {
+		if (atomic_load_explicit(&lc->running, memory_order_acquire))
+			return SRS_OK;
+		nanosleep(&step, NULL);
+	}
+	return SRS_ERR_IO;
+}
+
+void
+lcore_stop(struct lcore *lc)
+{
+	if (!lc->started)
+		return;
+	atomic_store_explicit(&lc->stop, true, memory_order_release);
+	pthread_join(lc->thread, NULL);
+	lc->started = false;
+}
+
+void
+lcore_destroy(struct lcore *lc)
+{
+	if (lc == NULL)
+		return;
+	unprotect_engine_destroy(lc->engine);
+	spsc_destroy(lc->commands);
+	spsc_destroy(lc->events);
+	stream_pool_destroy(&lc->pool);
+	chunk_pool_destroy(&lc->chunks);
+	free(lc);
+}

@@ -1,0 +1,189 @@
+/* Inbound streams. A port is a slot: slot_of[address][port] names it, without hash or key compare. Filled on the
+ * control thread, given to its lcore by command, given back by event; in between only the lcore writes it, and the
+ * control thread reads counters with relaxed loads. */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <assert.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/packet_index.h"
+#include "dataplane/counters.h"
+#include "dataplane/dataplane.h"
+#include "dataplane/memory.h"
+#include "dataplane/packet.h"
+
+struct recording;
+
+#define STREAM_SSRC_MAX   4	/* synchronisation sources a stream keeps at once: one inline, the rest pooled */
+#define STREAM_HOLD_SIZE  2048	/* a frame on probation; longer ones are not held */
+#define STREAM_PART_NONE  UINT32_MAX
+#define SLOT_RTCP         0x80000000u	/* slot_of: the RTCP port of the slot in the other bits */
+
+/* One SSRC of a stream. */
+struct ssrc {
+	/* line 0: every packet */
+	alignas(SRS_CACHE_LINE) struct packet_index index;	/* 32 B */
+	uint64_t recorded;	/* unique, in this part */
+	uint64_t highest;	/* as counted; the index itself may be a few packets of this burst ahead */
+	uint32_t ssrc;
+	uint32_t marked_part;	/* where its SSRC mark stands */
+	uint32_t turn;		/* of the lcore, when last seen: for eviction */
+	uint16_t generation;	/* key generation; plain RTP: restarts of the source */
+	uint8_t payload_type;
+	bool used;		/* a packet of it was authenticated */
+	/* lines 1, 2: exceptions */
+	uint64_t duplicates;
+	uint64_t rtcp;
+	uint64_t missing[REEL_REASONS_MAX];
+	uint64_t first_index;	/* of this part: what "expected" counts from */
+	bool continues;		/* first_index follows on from the part before */
+};
+static_assert(sizeof(struct packet_index) == 32, "a packet index is half a line");
+static_assert(offsetof(struct ssrc, duplicates) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
+static_assert(sizeof(struct ssrc) == 3 * SRS_CACHE_LINE, "an SSRC is three lines");
+
+/* Frames missing in a row, not yet written as a GAP. */
+struct gap {
+	uint64_t n_frames;
+	uint64_t first_wall_ns, last_wall_ns;
+};
+
+/* A frame of a source that is not trusted yet. */
+struct hold {
+	struct hold *next;
+	uint64_t wall_ns;
+	uint32_t ssrc;
+	uint16_t seq;
+	uint16_t len;
+	struct media_address source;
+	uint8_t bytes[STREAM_HOLD_SIZE];
+};
+
+#define STREAM_F_LOCKED      0x01	/* source_ip is known and enforced */
+#define STREAM_F_LOCKED_PORT 0x02	/* and its port: latched */
+#define STREAM_F_INACTIVE    0x04	/* on hold: counted, not recorded */
+
+struct stream {
+	/* line 0: every packet */
+	alignas(SRS_CACHE_LINE) struct recording *recording;
+	uint8_t source_ip[16];
+	uint16_t source_port;
+	uint8_t source_version;
+	uint8_t flags;		/* STREAM_F_* */
+	uint8_t number;		/* within the recording */
+	uint8_t payload_type;	/* last seen */
+	uint16_t address_i;
+	uint64_t frames, bytes, drops;
+	uint64_t last_tsc;
+	/* lines 1 to 3 */
+	struct ssrc first;
+	/* line 4 and later: rare */
+	struct ssrc *more[STREAM_SSRC_MAX - 1];
+	struct stream *next;	/* of the same recording */
+	struct hold *hold;
+	const struct unprotect_ctx *keys;	/* NULL: plain RTP */
+	uint64_t rtcp_early;	/* before any SSRC was known */
+	uint64_t lost_before;	/* of SSRCs and parts that ended */
+	uint64_t duplicates;	/* in all */
+	uint32_t handle;
+	uint16_t udp_port, rtcp_port;
+	struct gap gaps[REEL_REASONS_MAX];
+};
+static_assert(offsetof(struct stream, first) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
+static_assert(offsetof(struct stream, more) == 4 * SRS_CACHE_LINE, "the first SSRC moved");
+
+/* Totals of an SSRC that ended before its part did; they wait for the seal. */
+struct totals {
+	struct totals *next;
+	struct reel_seal_stream row;
+};
+
+/* All slots; and per lcore the pools that its streams draw from. */
+struct stream_table {
+	uint32_t (*slot_of)[65536];	/* by address; 0: none. Written by the address's lcore */
+	struct stream *slots;		/* index is the handle; 0 is not used */
+	uint32_t streams_max;
+	struct memory index_memory, slot_memory;
+};
+SRS_MUST_CHECK enum srs_err stream_table_create(struct stream_table *t, uint32_t streams_max, uint16_t n_addresses,
+                                                bool huge);
+void stream_table_destroy(struct stream_table *t);
+
+struct stream_pool {
+	struct ssrc **ssrcs;
+	uint32_t n_ssrcs;
+	struct hold *holds;	/* list */
+	struct totals *totals;	/* list */
+	struct memory ssrc_memory, hold_memory, totals_memory;
+};
+SRS_MUST_CHECK enum srs_err stream_pool_create(struct stream_pool *pool, uint32_t streams_max,
+                                               uint32_t recordings_max);
+void stream_pool_destroy(struct stream_pool *pool);
+
+/** Fill a free slot. @thread control */
+void stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec);
+/** Take another source or hold state. @thread lcore */
+void stream_update(struct stream *s, const struct stream_spec *spec, struct stream_pool *pool, struct counters *c);
+/** Give back what the slot drew from the pools. @thread lcore */
+void stream_release(struct stream *s, struct stream_pool *pool, struct counters *c);
+
+enum stream_source {
+	STREAM_SOURCE_OK,
+	STREAM_SOURCE_OTHER,	/* a second source, or not the offer's */
+	STREAM_SOURCE_HELD,	/* kept; on probation */
+	STREAM_SOURCE_NO_ROOM,
+	STREAM_SOURCE_LATCHED,	/* this packet ended the probation: stream->hold goes first */
+};
+/** Is this packet from the stream's source? @rfc 3550 A.1 (probation: two packets in sequence) @thread lcore */
+enum stream_source stream_source_check(struct stream *s, const struct rx_packet *p, uint64_t wall_ns,
+                                       struct stream_pool *pool, struct counters *c);
+void stream_hold_drop(struct stream *s, struct stream_pool *pool);
+
+/** The context of an SSRC, a free one, or the least recently seen one, which `evicted` then describes; NULL: all were
+ * seen in this turn. A new context is not `used` before its first packet is authenticated. @thread lcore */
+struct ssrc *stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *pool,
+                         struct ssrc *evicted);
+/** The context when there is one. */
+struct ssrc *stream_ssrc_find(struct stream *s, uint32_t ssrc);
+
+/* The index estimate never goes further ahead at once; only a source that begins anew does. */
+#define SSRC_JUMP_MAX 0x8000
+
+/** Did the source begin anew with this authenticated packet? Its totals so far then end. @rfc 3550 A.1 */
+static inline bool
+ssrc_restarted(const struct ssrc *x, uint64_t index)
+{
+	return x->used && index > x->highest && index - x->highest > SSRC_JUMP_MAX;
+}
+
+/** Count an authenticated, unique packet of this index as expected. @rfc 3550 A.3 */
+static inline void
+ssrc_expect(struct ssrc *x, uint64_t index)
+{
+	if (__builtin_expect(!x->used, 0)) {
+		x->used = true;
+		x->first_index = x->highest = index;
+	} else if (__builtin_expect(index > x->highest, 1)) {
+		x->highest = index;
+	} else if (index < x->first_index && !x->continues) {
+		x->first_index = index;
+	}
+}
+
+/** Totals so far. @return false when there is nothing to tell */
+bool ssrc_totals(const struct ssrc *x, uint8_t number, struct reel_seal_stream *row);
+/** Packets that never came. */
+uint64_t ssrc_lost(const struct ssrc *x);
+/** Begin another part: totals from zero, indexes go on. */
+void ssrc_next_part(struct ssrc *x);
+/** Begin another generation: totals from zero, first packet still to come. */
+void ssrc_restart(struct ssrc *x);
+
+/** Packets that never came in all its life. @thread lcore; control may see it a burst old */
+uint64_t stream_lost(const struct stream *s);
+
+#endif
