@@ -14,14 +14,24 @@
 #include "lib/reel.h"
 #include "lib/srs_err.h"
 
+#define CATALOG_FILE "catalog.db"
+#define CATALOG_LEDGER_FILE "ledger"
+#define CATALOG_QUEUE_MAX 8192			/* messages that wait for the thread */
+#define CATALOG_QUEUE_BYTES_MAX (64u << 20)	/* and what they may hold together */
+#define CATALOG_TEXT_MAX (256u * 1024)		/* one text of a message; longer: LIMIT */
+
 struct catalog;
 
-/** Open or create `<dir>/catalog.db` and `<dir>/ledger`, check the ledger's chain, start the thread. */
+/** Open or create `<dir>/catalog.db` and `<dir>/ledger`, check the ledger's chain, start the thread. Rows that an earlier process left
+ * `recording` become `interrupted`: it is not recording any more. @param why names `capstan fsck --rebuild` where that
+ * helps @return INVALID (damaged or another version), STATE (another process has it), IO, NOMEM */
 SRS_MUST_CHECK enum srs_err catalog_start(struct catalog **out, const char *dir, char *why, size_t why_len);
 /** Drain, commit, join, close. Accepts NULL. */
 void catalog_stop(struct catalog *c);
 bool catalog_has_room(const struct catalog *c);
 uint32_t catalog_queue_len(const struct catalog *c);
+/** Transactions that failed and are tried again each second; not 0 and growing: the disk. @thread any */
+uint64_t catalog_n_failed_commits(const struct catalog *c);
 
 /* A recording's row as it becomes known. Text is copied; NULL leaves the column as it was. */
 struct catalog_recording {
@@ -41,6 +51,7 @@ struct catalog_recording {
 	uint64_t n_frames, bytes, missing, lost_upstream;	/* written when state becomes sealed or interrupted */
 	uint32_t n_deviations;
 	uint8_t seal_digest[REEL_DIGEST_SIZE];
+	bool held;			/* read: not to be erased; set by a rebuild after a broken ledger. Posts never clear it */
 };
 SRS_MUST_CHECK enum srs_err catalog_post_recording(struct catalog *c, const struct catalog_recording *r);
 SRS_MUST_CHECK enum srs_err catalog_post_placed(struct catalog *c, const uint8_t recording[REEL_ID_SIZE],
@@ -90,6 +101,8 @@ SRS_MUST_CHECK enum srs_err catalog_rebuild_recording(struct catalog_rebuild *b,
 SRS_MUST_CHECK enum srs_err catalog_rebuild_segment(struct catalog_rebuild *b, const struct catalog_segment *s);
 SRS_MUST_CHECK enum srs_err catalog_rebuild_placed(struct catalog_rebuild *b, const uint8_t recording[REEL_ID_SIZE],
                                                    const uint8_t segment_uuid[REEL_ID_SIZE]);
-SRS_MUST_CHECK enum srs_err catalog_rebuild_commit(struct catalog_rebuild *b);	/* replaces the old catalog atomically; frees b */
+SRS_MUST_CHECK enum srs_err catalog_rebuild_commit(struct catalog_rebuild *b);	/* replaces the old catalog atomically; frees b, also on error */
+/** Leave the old catalog as it is. Accepts NULL. */
+void catalog_rebuild_abort(struct catalog_rebuild *b);
 
 #endif
