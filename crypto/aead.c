@@ -71,14 +71,14 @@ aead_open(const struct aead *a, struct span cipher, const uint8_t tag[AEAD_TAG_S
 
 	if (err)
 		return err;
-	memcpy(expected, tag, AEAD_TAG_SIZE);	/* the control call takes no const pointer */
+	memcpy(expected, tag, AEAD_TAG_SIZE); /* the control call takes no const pointer */
 	if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_SIZE, expected) != 1 ||
 	    (cipher.len != 0 && EVP_CipherUpdate(ctx, plain, &n, cipher.bytes, (int)cipher.len) != 1))
 		err = SRS_ERR_NOMEM;
 	else if (EVP_CipherFinal_ex(ctx, none, &n) != 1)
 		err = SRS_ERR_AUTH;
 	if (err)
-		secret_wipe(plain, cipher.len);		/* unauthenticated bytes go nowhere */
+		secret_wipe(plain, cipher.len); /* unauthenticated bytes go nowhere */
 	EVP_CIPHER_CTX_free(ctx);
 	return err;
 }

@@ -9,8 +9,9 @@
 
 #include "lib/srs_assert.h"
 
-#define DIGEST_LANES     16	/* of AVX-512; fewer lanes elsewhere only finish earlier */
-#define DIGEST_LANES_MIN 8	/* a pass costs the same for one lane as for all: below this one by one is faster */
+#define DIGEST_LANES 16 /* of AVX-512; fewer lanes elsewhere only finish earlier */
+#define DIGEST_LANES_MIN                                                                                     \
+	8 /* a pass costs the same for one lane as for all: below this one by one is faster */
 #define DIGEST_LANE_LEN_MAX 16384
 
 struct digest_lanes {
@@ -51,7 +52,7 @@ digest_lanes_create(void)
 	if (d->mgr == NULL)
 		goto fail;
 	init_mb_mgr_auto(d->mgr, &arch);
-	if (imb_get_errno(d->mgr) != 0)	/* no AES-NI here */
+	if (imb_get_errno(d->mgr) != 0) /* no AES-NI here */
 		goto fail;
 	return d;
 fail:

@@ -9,8 +9,10 @@
 #include "crypto/hkdf.h"
 #include "lib/srs_assert.h"
 
-static_assert(sizeof(((struct reel_stanza *)0)->wrapped) == ENVELOPE_WRAPPED_SIZE, "a stanza holds one secret");
-static_assert(sizeof(((struct reel_envelope *)0)->wrapped_dek) == ENVELOPE_WRAPPED_SIZE, "and so does a DEK's");
+static_assert(sizeof(((struct reel_stanza *)0)->wrapped) == ENVELOPE_WRAPPED_SIZE,
+	      "a stanza holds one secret");
+static_assert(sizeof(((struct reel_envelope *)0)->wrapped_dek) == ENVELOPE_WRAPPED_SIZE,
+	      "and so does a DEK's");
 
 #define INFO_MAX 64
 /* A wrap key is used once, so its nonce need not vary. */
@@ -20,8 +22,8 @@ enum srs_err
 envelope_pair_complete(struct envelope_pair *pair)
 {
 	size_t len = sizeof(pair->public_key);
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, pair->private_key,
-	                                             sizeof(pair->private_key));
+	EVP_PKEY *key =
+	    EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, pair->private_key, sizeof(pair->private_key));
 	int ok;
 
 	if (key == NULL)
@@ -71,8 +73,8 @@ out:
 /* HKDF(salt = ephemeral || recipient, IKM = shared, info = text || 0x00 || KEK id || KEK version) */
 static enum srs_err
 wrap_key_derive(const struct envelope_label *label, const uint8_t ephemeral[SECRET_KEY_SIZE],
-                const uint8_t recipient[SECRET_KEY_SIZE], const uint8_t shared[SECRET_KEY_SIZE],
-                uint8_t key[AEAD_KEY_SIZE])
+		const uint8_t recipient[SECRET_KEY_SIZE], const uint8_t shared[SECRET_KEY_SIZE],
+		uint8_t key[AEAD_KEY_SIZE])
 {
 	uint8_t salt[2 * SECRET_KEY_SIZE], info[INFO_MAX], prk[HKDF_SIZE];
 	struct filler f = filler_of(info, sizeof(info));
@@ -80,7 +82,7 @@ wrap_key_derive(const struct envelope_label *label, const uint8_t ephemeral[SECR
 
 	memcpy(salt, ephemeral, SECRET_KEY_SIZE);
 	memcpy(salt + SECRET_KEY_SIZE, recipient, SECRET_KEY_SIZE);
-	write_bytes(&f, label->text, strlen(label->text) + 1);	/* its NUL is the stated 0x00 */
+	write_bytes(&f, label->text, strlen(label->text) + 1); /* its NUL is the stated 0x00 */
 	write_bytes(&f, label->kek_id, REEL_ID_SIZE);
 	write_u32be(&f, label->kek_version);
 	srs_assert(!f.bad);
@@ -104,8 +106,8 @@ wrap_aead(const struct envelope_label *label, const uint8_t key[AEAD_KEY_SIZE])
 
 enum srs_err
 envelope_seal(const struct envelope_label *label, const uint8_t public_key[SECRET_KEY_SIZE],
-              const uint8_t secret[SECRET_KEY_SIZE], uint8_t ephemeral[SECRET_KEY_SIZE],
-              uint8_t wrapped[ENVELOPE_WRAPPED_SIZE])
+	      const uint8_t secret[SECRET_KEY_SIZE], uint8_t ephemeral[SECRET_KEY_SIZE],
+	      uint8_t wrapped[ENVELOPE_WRAPPED_SIZE])
 {
 	struct envelope_pair once;
 	uint8_t shared[SECRET_KEY_SIZE], key[AEAD_KEY_SIZE];
@@ -129,15 +131,15 @@ envelope_seal(const struct envelope_label *label, const uint8_t public_key[SECRE
 
 enum srs_err
 envelope_open(const struct envelope_label *label, const struct envelope_pair *pair,
-              const uint8_t ephemeral[SECRET_KEY_SIZE], const uint8_t wrapped[ENVELOPE_WRAPPED_SIZE],
-              uint8_t secret[SECRET_KEY_SIZE])
+	      const uint8_t ephemeral[SECRET_KEY_SIZE], const uint8_t wrapped[ENVELOPE_WRAPPED_SIZE],
+	      uint8_t secret[SECRET_KEY_SIZE])
 {
 	uint8_t shared[SECRET_KEY_SIZE], key[AEAD_KEY_SIZE];
 	struct aead a = wrap_aead(label, key);
 	enum srs_err err = x25519(pair->private_key, ephemeral, shared);
 
 	if (err == SRS_ERR_INVALID)
-		err = SRS_ERR_AUTH;	/* nobody of ours makes such an ephemeral key */
+		err = SRS_ERR_AUTH; /* nobody of ours makes such an ephemeral key */
 	if (!err)
 		err = wrap_key_derive(label, ephemeral, pair->public_key, shared, key);
 	if (!err)
@@ -174,16 +176,17 @@ envelope_dek_wrap(struct reel_envelope *e, const uint8_t interval_key[SECRET_KEY
 		return err;
 	a.aad = span_of(aad, dek_aad_write(aad, e));
 	return aead_seal(&a, span_of(dek->bytes, sizeof(dek->bytes)), e->wrapped_dek,
-	                 e->wrapped_dek + sizeof(dek->bytes));
+			 e->wrapped_dek + sizeof(dek->bytes));
 }
 
 enum srs_err
-envelope_dek_unwrap(const struct reel_envelope *e, const uint8_t interval_key[SECRET_KEY_SIZE], struct dek *dek)
+envelope_dek_unwrap(const struct reel_envelope *e, const uint8_t interval_key[SECRET_KEY_SIZE],
+		    struct dek *dek)
 {
 	uint8_t aad[INFO_MAX];
 	struct aead a = { .suite = REEL_SUITE_AES_256_GCM, .key = interval_key, .nonce = e->nonce };
 
 	a.aad = span_of(aad, dek_aad_write(aad, e));
 	return aead_open(&a, span_of(e->wrapped_dek, sizeof(dek->bytes)), e->wrapped_dek + sizeof(dek->bytes),
-	                 dek->bytes);
+			 dek->bytes);
 }

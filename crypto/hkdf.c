@@ -31,10 +31,10 @@ hkdf_derive(OSSL_PARAM *params, uint8_t out[HKDF_SIZE])
 	if (ctx == NULL)
 		return SRS_ERR_NOMEM;
 	ok = EVP_KDF_derive(ctx, out, HKDF_SIZE, params);
-	EVP_KDF_CTX_free(ctx);		/* cleanses its copies of key and info */
+	EVP_KDF_CTX_free(ctx); /* cleanses its copies of key and info */
 	if (ok <= 0) {
 		secret_wipe(out, HKDF_SIZE);
-		return SRS_ERR_NOMEM;	/* lengths are ours and legal: what is left is memory */
+		return SRS_ERR_NOMEM; /* lengths are ours and legal: what is left is memory */
 	}
 	return SRS_OK;
 }

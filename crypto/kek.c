@@ -7,15 +7,18 @@
 #include "crypto/keystore.h"
 #include "lib/srs_assert.h"
 
-#define KEK_MAGIC        "CKEK"
+#define KEK_MAGIC	 "CKEK"
 #define KEK_FILE_VERSION 1
-#define KEK_NAME_FORMAT  "kek-%08" PRIu32 "-%s.key"
+#define KEK_NAME_FORMAT	 "kek-%08" PRIu32 "-%s.key"
 
 static struct envelope_label
 kek_label(const struct kek *k)
 {
 	return (struct envelope_label){
-		.text = "capstan kek v1", .kek_id = k->id, .kek_version = k->version, .aad = k->id,
+		.text = "capstan kek v1",
+		.kek_id = k->id,
+		.kek_version = k->version,
+		.aad = k->id,
 	};
 }
 
@@ -104,7 +107,8 @@ kek_decode(struct kek *k, struct span bytes)
 	read_bytes(&r, k->wrapped, sizeof(k->wrapped));
 	keystore_key_id(k->public_key, id);
 	if (reader_is_bad(&r) || !span_equal(magic, span_of(KEK_MAGIC, 4)) || zero != 0 || zero2 != 0 ||
-	    k->version == 0 || k->created_s < 0 || k->created_s > INT64_MAX / 2 || memcmp(id, k->id, sizeof(id)) != 0)
+	    k->version == 0 || k->created_s < 0 || k->created_s > INT64_MAX / 2 ||
+	    memcmp(id, k->id, sizeof(id)) != 0)
 		return SRS_ERR_INVALID;
 	return file_version == KEK_FILE_VERSION ? SRS_OK : SRS_ERR_UNSUPPORTED;
 }
@@ -118,6 +122,6 @@ kek_name_read(const char *name, uint32_t *version)
 
 	if (strlen(name) != strlen("kek-") + 8 + 1 + 2 * REEL_ID_SIZE + strlen(".key"))
 		return false;
-	return sscanf(name, "kek-%8" SCNu32 "-%32[0-9a-f].key%n", version, hex, &end) == 2 && name[end] == '\0' &&
-	       end != 0;
+	return sscanf(name, "kek-%8" SCNu32 "-%32[0-9a-f].key%n", version, hex, &end) == 2 &&
+	       name[end] == '\0' && end != 0;
 }

@@ -15,8 +15,8 @@
 
 #include "crypto/secret.h"
 
-#define TEMPORARY "new.tmp"	/* one at a time, under the folder's lock */
-#define OTHERS    (S_IRWXG | S_IRWXO)
+#define TEMPORARY "new.tmp" /* one at a time, under the folder's lock */
+#define OTHERS	  (S_IRWXG | S_IRWXO)
 
 static enum srs_err __attribute__((format(printf, 3, 4)))
 folder_fail(struct keyfile_folder *folder, enum srs_err err, const char *format, ...)
@@ -33,7 +33,7 @@ static enum srs_err
 folder_fail_io(struct keyfile_folder *folder, const char *what, const char *name)
 {
 	return folder_fail(folder, SRS_ERR_IO, "keystore: cannot %s %s/%s: %s", what, folder->path, name,
-	                   strerror(errno));
+			   strerror(errno));
 }
 
 /* ---- the folder ---- */
@@ -44,16 +44,17 @@ folder_make(struct keyfile_folder *folder)
 	int parent;
 
 	if (mkdir(folder->path, S_IRWXU) != 0 && errno != EEXIST)
-		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot make the folder %s: %s%s", folder->path,
-		                   strerror(errno), errno == ENOENT ? "; make its parent folder first" : "");
+		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot make the folder %s: %s%s",
+				   folder->path, strerror(errno),
+				   errno == ENOENT ? "; make its parent folder first" : "");
 	folder->fd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder->fd < 0)
-		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot open the folder %s: %s", folder->path,
-		                   strerror(errno));
+		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot open the folder %s: %s",
+				   folder->path, strerror(errno));
 	/* The folder's own name must outlive a power cut like the keys in it. */
 	parent = openat(folder->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (parent >= 0) {
-		(void)fsync(parent);	/* refused where the parent is not ours to read: then it is not ours to sync */
+		(void)fsync(parent); /* refused on some file systems; the keys' own fsync is checked */
 		close(parent);
 	}
 	return SRS_OK;
@@ -69,22 +70,24 @@ keyfile_folder_open(struct keyfile_folder *folder, bool create)
 		enum srs_err err;
 
 		if (!create)
-			return folder_fail(folder, SRS_ERR_STATE,
-			                   "keystore: there is none in %s yet; the recorder makes it when it first starts",
-			                   folder->path);
+			return folder_fail(
+			    folder, SRS_ERR_STATE,
+			    "keystore: there is none in %s yet; the recorder makes it when it first starts",
+			    folder->path);
 		err = folder_make(folder);
 		if (err)
 			return err;
 	} else if (folder->fd < 0) {
-		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot open the folder %s: %s", folder->path,
-		                   strerror(errno));
+		return folder_fail(folder, SRS_ERR_IO, "keystore: cannot open the folder %s: %s",
+				   folder->path, strerror(errno));
 	}
 	if (fstat(folder->fd, &st) != 0)
 		return folder_fail_io(folder, "look at", ".");
 	if (st.st_mode & OTHERS)
-		return folder_fail(folder, SRS_ERR_AUTH,
-		                   "keystore: the folder %s is open to other users (mode %03o); run: chmod 700 %s",
-		                   folder->path, st.st_mode & 0777u, folder->path);
+		return folder_fail(
+		    folder, SRS_ERR_AUTH,
+		    "keystore: the folder %s is open to other users (mode %03o); run: chmod 700 %s",
+		    folder->path, st.st_mode & 0777u, folder->path);
 	return SRS_OK;
 }
 
@@ -108,7 +111,7 @@ keyfile_folder_lock(struct keyfile_folder *folder)
 void
 keyfile_folder_unlock(struct keyfile_folder *folder)
 {
-	(void)flock(folder->fd, LOCK_UN);	/* closing the folder would do the same */
+	(void)flock(folder->fd, LOCK_UN); /* closing the folder would do the same */
 }
 
 /* ---- files ---- */
@@ -121,15 +124,17 @@ file_check(struct keyfile_folder *folder, const char *name, int fd, bool is_secr
 	if (fstat(fd, &st) != 0)
 		return folder_fail_io(folder, "look at", name);
 	if (!S_ISREG(st.st_mode))
-		return folder_fail(folder, SRS_ERR_INVALID, "keystore: %s/%s is not a file", folder->path, name);
+		return folder_fail(folder, SRS_ERR_INVALID, "keystore: %s/%s is not a file", folder->path,
+				   name);
 	if (is_secret && (st.st_mode & OTHERS))
 		return folder_fail(folder, SRS_ERR_AUTH,
-		                   "keystore: %s/%s is open to other users (mode %03o); run: chmod 600 %s/%s",
-		                   folder->path, name, st.st_mode & 0777u, folder->path, name);
+				   "keystore: %s/%s is open to other users (mode %03o); run: chmod 600 %s/%s",
+				   folder->path, name, st.st_mode & 0777u, folder->path, name);
 	if (st.st_size <= 0 || st.st_size > KEYFILE_LEN_MAX)
-		return folder_fail(folder, SRS_ERR_INVALID,
-		                   "keystore: %s/%s has %lld bytes, which no key file has; restore it from the backup",
-		                   folder->path, name, (long long)st.st_size);
+		return folder_fail(
+		    folder, SRS_ERR_INVALID,
+		    "keystore: %s/%s has %lld bytes, which no key file has; restore it from the backup",
+		    folder->path, name, (long long)st.st_size);
 	return SRS_OK;
 }
 
@@ -190,8 +195,9 @@ keyfile_write(struct keyfile_folder *folder, const char *name, struct span bytes
 	enum srs_err err;
 	int fd;
 
-	(void)unlinkat(folder->fd, TEMPORARY, 0);	/* of a process that died in here */
-	fd = openat(folder->fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	(void)unlinkat(folder->fd, TEMPORARY, 0); /* of a process that died in here */
+	fd = openat(folder->fd, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return folder_fail_io(folder, "write", name);
 	err = file_write_all(fd, bytes);
@@ -240,7 +246,8 @@ pem_read(struct span pem, enum keyfile_pem kind, pem_reader *read_one, pem_raw *
 	if (bio == NULL)
 		return SRS_ERR_NOMEM;
 	key = read_one(bio, NULL, pem_no_password, NULL);
-	if (key != NULL && EVP_PKEY_get_base_id(key) == pem_id(kind) && raw_of(key, raw, &len) == 1 && len == 32)
+	if (key != NULL && EVP_PKEY_get_base_id(key) == pem_id(kind) && raw_of(key, raw, &len) == 1 &&
+	    len == 32)
 		err = SRS_OK;
 	EVP_PKEY_free(key);
 	BIO_free(bio);
@@ -280,7 +287,8 @@ pem_copy(BIO *bio, int ok, uint8_t *pem, size_t pem_max, size_t *len)
 }
 
 enum srs_err
-keyfile_pem_private_write(enum keyfile_pem kind, const uint8_t key[32], uint8_t *pem, size_t pem_max, size_t *len)
+keyfile_pem_private_write(enum keyfile_pem kind, const uint8_t key[32], uint8_t *pem, size_t pem_max,
+			  size_t *len)
 {
 	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(pem_id(kind), NULL, key, 32);
 	BIO *bio = BIO_new(BIO_s_secmem());
@@ -294,7 +302,7 @@ keyfile_pem_private_write(enum keyfile_pem kind, const uint8_t key[32], uint8_t 
 
 enum srs_err
 keyfile_pem_public_write(enum keyfile_pem kind, const uint8_t public_key[32], uint8_t *pem, size_t pem_max,
-                         size_t *len)
+			 size_t *len)
 {
 	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(pem_id(kind), NULL, public_key, 32);
 	BIO *bio = BIO_new(BIO_s_mem());

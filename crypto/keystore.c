@@ -18,10 +18,10 @@
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
-#define ROOT_FILE "root.key"
-#define NODE_FILE "node.key"
+#define ROOT_FILE	 "root.key"
+#define NODE_FILE	 "node.key"
 #define NODE_PUBLIC_FILE "node.pub"
-#define WHY_MAX 256
+#define WHY_MAX		 256
 
 struct interval {
 	bool active;
@@ -32,7 +32,7 @@ struct interval {
 
 /* Lives in secret memory whole. */
 struct keystore {
-	char *path;			/* NULL: memory */
+	char *path; /* NULL: memory */
 	bool create;
 	uint32_t rotation_interval_s;
 	int64_t (*now_s)(void *ctx);
@@ -43,18 +43,18 @@ struct keystore {
 	uint8_t root_id[REEL_ID_SIZE];
 	bool has_node_public;
 	bool has_node_private;
-	struct envelope_pair node;	/* Ed25519 */
+	struct envelope_pair node; /* Ed25519 */
 	uint8_t node_id[REEL_ID_SIZE];
 
-	struct kek *keks;		/* in the order of their versions */
+	struct kek *keks; /* in the order of their versions */
 	unsigned int n_keks;
 	unsigned int keks_room;
-	uint32_t version_max;		/* also of files that are damaged: a version is never given twice */
+	uint32_t version_max; /* also of files that are damaged: a version is never given twice */
 
-	struct interval current;	/* wraps new DEKs */
+	struct interval current; /* wraps new DEKs */
 	uint16_t n_stanzas;
-	struct reel_stanza stanzas[REEL_STANZAS_MAX];	/* of `current` */
-	struct interval opened;		/* the one unwrapped last: recordings of a minute share it */
+	struct reel_stanza stanzas[REEL_STANZAS_MAX]; /* of `current` */
+	struct interval opened; /* the one unwrapped last: recordings of a minute share it */
 };
 
 struct keystore_signer {
@@ -156,7 +156,7 @@ kek_save(struct keystore *ks, const struct kek *k, char *why, size_t why_len)
 	if (!err)
 		err = keyfile_write(&folder, name, span_of(bytes, sizeof(bytes)));
 out:
-	keyfile_folder_close(&folder);		/* and with it the lock */
+	keyfile_folder_close(&folder); /* and with it the lock */
 	return err;
 }
 
@@ -193,7 +193,10 @@ interval_wrap(struct keystore *ks, struct interval *i, const struct kek *k)
 {
 	struct reel_stanza *stanza = &ks->stanzas[ks->n_stanzas];
 	struct envelope_label label = {
-		.text = "capstan interval v1", .kek_id = k->id, .kek_version = k->version, .aad = i->id,
+		.text = "capstan interval v1",
+		.kek_id = k->id,
+		.kek_version = k->version,
+		.aad = i->id,
 	};
 	enum srs_err err = envelope_seal(&label, k->public_key, i->key, stanza->ephemeral, stanza->wrapped);
 
@@ -221,7 +224,7 @@ interval_begin(struct keystore *ks, int64_t now_s)
 		k = keks_current(ks);
 		if (err && k == NULL)
 			return err;
-		if (err)	/* recording goes on under the old key; the next interval tries again */
+		if (err) /* recording goes on under the old key; the next interval tries again */
 			log_error("keystore", "rotation_failed", "err=%s why=\"%s\"", srs_err_name(err), why);
 		else
 			log_info("keystore", "rotated", "kek_version=%" PRIu32, k->version);
@@ -253,7 +256,8 @@ keystore_expire(struct keystore *ks)
 /* ---- data keys ---- */
 
 enum srs_err
-keystore_dek_create(struct keystore *ks, enum reel_suite suite, struct dek *dek, struct reel_envelope *envelope)
+keystore_dek_create(struct keystore *ks, enum reel_suite suite, struct dek *dek,
+		    struct reel_envelope *envelope)
 {
 	enum srs_err err = SRS_OK;
 
@@ -281,14 +285,16 @@ keystore_dek_create(struct keystore *ks, enum reel_suite suite, struct dek *dek,
 static enum srs_err
 interval_open(struct keystore *ks, const struct reel_envelope *e)
 {
-	enum srs_err err = SRS_ERR_AUTH;	/* no stanza names a key of this store */
+	enum srs_err err = SRS_ERR_AUTH; /* no stanza names a key of this store */
 
 	interval_wipe(&ks->opened);
 	for (uint16_t i = 0; i < e->n_stanzas; i++) {
 		const struct reel_stanza *stanza = &e->stanzas[i];
 		const struct kek *k = keks_find(ks, stanza->kek_id, stanza->kek_version);
 		struct envelope_label label = {
-			.text = "capstan interval v1", .kek_id = stanza->kek_id, .kek_version = stanza->kek_version,
+			.text = "capstan interval v1",
+			.kek_id = stanza->kek_id,
+			.kek_version = stanza->kek_version,
 			.aad = e->interval_id,
 		};
 		struct envelope_pair pair;
@@ -297,7 +303,8 @@ interval_open(struct keystore *ks, const struct reel_envelope *e)
 			continue;
 		err = kek_is_readable(ks, k) ? kek_open(k, &ks->root, &pair) : SRS_ERR_STATE;
 		if (!err)
-			err = envelope_open(&label, &pair, stanza->ephemeral, stanza->wrapped, ks->opened.key);
+			err =
+			    envelope_open(&label, &pair, stanza->ephemeral, stanza->wrapped, ks->opened.key);
 		secret_wipe(&pair, sizeof(pair));
 		if (!err)
 			break;
@@ -334,7 +341,7 @@ keystore_keks(const struct keystore *ks, struct keystore_kek *out, unsigned int 
 	unsigned int n = ks->n_keks < max ? ks->n_keks : max;
 
 	for (unsigned int i = 0; i < n; i++) {
-		const struct kek *k = &ks->keks[ks->n_keks - n + i];	/* the newest, when not all fit */
+		const struct kek *k = &ks->keks[ks->n_keks - n + i]; /* the newest, when not all fit */
 
 		out[i] = (struct keystore_kek){
 			.version = k->version,
@@ -352,7 +359,8 @@ keystore_keks(const struct keystore *ks, struct keystore_kek *out, unsigned int 
 static enum srs_err
 node_complete(struct keystore *ks)
 {
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, ks->node.private_key, SECRET_KEY_SIZE);
+	EVP_PKEY *key =
+	    EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, ks->node.private_key, SECRET_KEY_SIZE);
 	size_t len = SECRET_KEY_SIZE;
 	int ok = key != NULL && EVP_PKEY_get_raw_public_key(key, ks->node.public_key, &len) == 1;
 
@@ -445,7 +453,8 @@ keystore_verify(const uint8_t public_key[32], struct span message, const uint8_t
 	enum srs_err err = SRS_ERR_NOMEM;
 
 	if (key != NULL && ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1)
-		err = EVP_DigestVerify(ctx, signature, 64, message.bytes, message.len) == 1 ? SRS_OK : SRS_ERR_AUTH;
+		err = EVP_DigestVerify(ctx, signature, 64, message.bytes, message.len) == 1 ? SRS_OK
+											    : SRS_ERR_AUTH;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(key);
 	return err;
@@ -486,8 +495,8 @@ open_fail(struct keyfile_folder *folder, enum srs_err err, const char *name, con
 
 /* root.key or node.key: a raw private key from PEM. `found` false: no such file. */
 static enum srs_err
-load_private(struct keyfile_folder *folder, const char *name, enum keyfile_pem kind, uint8_t key[SECRET_KEY_SIZE],
-             uint8_t *room, bool *found)
+load_private(struct keyfile_folder *folder, const char *name, enum keyfile_pem kind,
+	     uint8_t key[SECRET_KEY_SIZE], uint8_t *room, bool *found)
 {
 	size_t len;
 	enum srs_err err = keyfile_read(folder, name, true, room, &len);
@@ -499,7 +508,7 @@ load_private(struct keyfile_folder *folder, const char *name, enum keyfile_pem k
 	secret_wipe(room, len);
 	if (err)
 		return open_fail(folder, err, name,
-		                 "is no private key of its kind; restore it from the backup");
+				 "is no private key of its kind; restore it from the backup");
 	return SRS_OK;
 }
 
@@ -515,10 +524,10 @@ load_node_public(struct keystore *ks, struct keyfile_folder *folder, uint8_t *ro
 	err = keyfile_pem_public(span_of(room, len), KEYFILE_ED25519, key);
 	if (err)
 		return open_fail(folder, err, NODE_PUBLIC_FILE,
-		                 "is no Ed25519 public key; restore it, or remove it when node.key is there");
+				 "is no Ed25519 public key; restore it, or remove it when node.key is there");
 	if (ks->has_node_private && memcmp(key, ks->node.public_key, sizeof(key)) != 0)
 		return open_fail(folder, SRS_ERR_INVALID, NODE_PUBLIC_FILE,
-		                 "does not belong to node.key; restore the pair from the backup");
+				 "does not belong to node.key; restore the pair from the backup");
 	memcpy(ks->node.public_key, key, sizeof(key));
 	keystore_key_id(key, ks->node_id);
 	ks->has_node_public = true;
@@ -526,7 +535,8 @@ load_node_public(struct keystore *ks, struct keyfile_folder *folder, uint8_t *ro
 }
 
 static enum srs_err
-load_kek(struct keystore *ks, struct keyfile_folder *folder, const char *name, uint32_t version, uint8_t *room)
+load_kek(struct keystore *ks, struct keyfile_folder *folder, const char *name, uint32_t version,
+	 uint8_t *room)
 {
 	char expected[KEK_NAME_MAX];
 	struct kek k;
@@ -544,15 +554,16 @@ load_kek(struct keystore *ks, struct keyfile_folder *folder, const char *name, u
 		if (strcmp(name, expected) != 0)
 			err = SRS_ERR_INVALID;
 	}
-	if (err) {	/* new calls must not wait for an old key: what it sealed stays closed until it is restored */
-		log_error("keystore", "kek_damaged", "file=%s/%s err=%s remedy=\"restore it from the backup\"",
-		          folder->path, name, srs_err_name(err));
+	if (err) { /* new calls must not wait for an old key: what it sealed stays closed until it is restored */
+		log_error("keystore", "kek_damaged",
+			  "file=%s/%s err=%s remedy=\"restore it from the backup\"", folder->path, name,
+			  srs_err_name(err));
 		return SRS_OK;
 	}
 	err = keks_add(ks, &k);
 	if (err == SRS_ERR_LIMIT)
 		return open_fail(folder, err, name,
-		                 "is one period key too many; move old ones to an archive");
+				 "is one period key too many; move old ones to an archive");
 	return err;
 }
 
@@ -579,7 +590,7 @@ load_keks(struct keystore *ks, struct keyfile_folder *folder, uint8_t *room)
 
 static enum srs_err
 save_private(struct keyfile_folder *folder, const char *name, enum keyfile_pem kind,
-             const uint8_t key[SECRET_KEY_SIZE], uint8_t *room)
+	     const uint8_t key[SECRET_KEY_SIZE], uint8_t *room)
 {
 	size_t len = 0;
 	enum srs_err err = keyfile_pem_private_write(kind, key, room, KEYFILE_LEN_MAX, &len);
@@ -599,8 +610,9 @@ make_missing(struct keystore *ks, struct keyfile_folder *folder, uint8_t *room)
 
 	if (!ks->has_root) {
 		if (ks->n_keks != 0 || ks->version_max != 0)
-			return open_fail(folder, SRS_ERR_INVALID, ROOT_FILE,
-			                 "is missing, and period keys sealed to it are here; restore it from the backup");
+			return open_fail(
+			    folder, SRS_ERR_INVALID, ROOT_FILE,
+			    "is missing, and period keys sealed to it are here; restore it from the backup");
 		err = root_create(ks);
 		if (!err)
 			err = save_private(folder, ROOT_FILE, KEYFILE_X25519, ks->root.private_key, room);
@@ -610,7 +622,8 @@ make_missing(struct keystore *ks, struct keyfile_folder *folder, uint8_t *room)
 	if (!ks->has_node_private) {
 		if (ks->has_node_public)
 			return open_fail(folder, SRS_ERR_INVALID, NODE_FILE,
-			                 "is missing beside node.pub; restore it, or move node.pub away for a new identity");
+					 "is missing beside node.pub; restore it, or move node.pub away for "
+					 "a new identity");
 		err = node_create(ks);
 		if (!err)
 			err = save_private(folder, NODE_FILE, KEYFILE_ED25519, ks->node.private_key, room);
@@ -647,13 +660,14 @@ load_all(struct keystore *ks, struct keyfile_folder *folder, uint8_t *room)
 	if (err)
 		return err;
 	if (ks->has_root && ks->n_keks != 0 && keks_current(ks) == NULL)
-		log_error("keystore", "root_is_foreign", "path=%s n_keks=%u remedy=\"restore root.key from the backup\"",
-		          ks->path, ks->n_keks);
+		log_error("keystore", "root_is_foreign",
+			  "path=%s n_keks=%u remedy=\"restore root.key from the backup\"", ks->path,
+			  ks->n_keks);
 	if (ks->create)
 		return make_missing(ks, folder, room);
 	if (!ks->has_root && ks->n_keks == 0 && !ks->has_node_public)
 		return open_fail(folder, SRS_ERR_STATE, ROOT_FILE,
-		                 "is missing: there is no keystore here yet");
+				 "is missing: there is no keystore here yet");
 	return SRS_OK;
 }
 
@@ -672,7 +686,7 @@ open_file_store(struct keystore *ks, char *why, size_t why_len)
 	if (!err)
 		err = load_all(ks, &folder, room);
 out:
-	keyfile_folder_close(&folder);		/* and with it the lock */
+	keyfile_folder_close(&folder); /* and with it the lock */
 	secret_free(room, KEYFILE_LEN_MAX);
 	return err;
 }
@@ -683,7 +697,9 @@ open_memory_store(struct keystore *ks, char *why, size_t why_len)
 	enum srs_err err;
 
 	if (!ks->create) {
-		snprintf(why, why_len, "keystore: the memory store lives in the recorder alone; nothing can be opened here");
+		snprintf(
+		    why, why_len,
+		    "keystore: the memory store lives in the recorder alone; nothing can be opened here");
 		return SRS_ERR_STATE;
 	}
 	err = root_create(ks);

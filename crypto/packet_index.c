@@ -2,7 +2,7 @@
 
 #include "lib/srs_assert.h"
 
-#define SEQ_HALF 0x8000
+#define SEQ_HALF   0x8000
 #define INDEX_MASK 0xffffffffffffull /* 48 bits */
 
 void
@@ -18,10 +18,10 @@ packet_index_estimate(const struct packet_index *index, uint16_t seq)
 	int32_t ahead = (int32_t)seq - (int32_t)(index->highest & 0xffff);
 
 	if (ahead > SEQ_HALF) {
-		if (roc != 0)		/* older than the first wrap: stays above zero */
+		if (roc != 0) /* older than the first wrap: stays above zero */
 			roc--;
 	} else if (ahead < -SEQ_HALF) {
-		roc++;			/* past 2^48 it wraps to zero, which the window then refuses */
+		roc++; /* past 2^48 it wraps to zero, which the window then refuses */
 	}
 	return (uint64_t)roc << 16 | seq;
 }
@@ -36,7 +36,8 @@ packet_index_check(const struct packet_index *index, uint64_t i)
 	behind = index->highest - i;
 	if (behind >= PACKET_INDEX_WINDOW)
 		return PACKET_INDEX_TOO_OLD;
-	return (index->window[behind / 64] >> (behind % 64) & 1) != 0 ? PACKET_INDEX_REPLAYED : PACKET_INDEX_NEW;
+	return (index->window[behind / 64] >> (behind % 64) & 1) != 0 ? PACKET_INDEX_REPLAYED
+								      : PACKET_INDEX_NEW;
 }
 
 static void
@@ -48,7 +49,7 @@ window_shift(uint64_t window[2], uint64_t by)
 	} else if (by >= 64) {
 		window[1] = window[0] << (by - 64);
 		window[0] = 0;
-	} else if (by != 0) {		/* a shift by 64 - 0 would be undefined */
+	} else if (by != 0) { /* a shift by 64 - 0 would be undefined */
 		window[1] = window[1] << by | window[0] >> (64 - by);
 		window[0] <<= by;
 	}

@@ -13,7 +13,7 @@
 /* What seal_key.expanded holds. The layout is this file's alone. */
 struct chunk_key {
 	union {
-		struct gcm_key_data gcm;		/* schedule and hash key powers */
+		struct gcm_key_data gcm; /* schedule and hash key powers */
 		uint8_t chacha[SECRET_KEY_SIZE];
 	};
 	enum reel_suite suite;
@@ -34,7 +34,7 @@ info_write(uint8_t info[INFO_MAX], const char *text, uint32_t part, enum reel_su
 {
 	struct filler f = filler_of(info, INFO_MAX);
 
-	write_bytes(&f, text, strlen(text) + 1);	/* its NUL is the stated 0x00 */
+	write_bytes(&f, text, strlen(text) + 1); /* its NUL is the stated 0x00 */
 	write_u8(&f, REEL_VERSION);
 	write_u8(&f, (uint8_t)suite);
 	write_u32be(&f, part);
@@ -44,7 +44,7 @@ info_write(uint8_t info[INFO_MAX], const char *text, uint32_t part, enum reel_su
 
 static enum srs_err
 part_derive(const struct dek *dek, const uint8_t recording[REEL_ID_SIZE], const char *text, uint32_t part,
-            enum reel_suite suite, uint8_t out[HKDF_SIZE])
+	    enum reel_suite suite, uint8_t out[HKDF_SIZE])
 {
 	uint8_t info[INFO_MAX];
 	uint8_t prk[HKDF_SIZE];
@@ -64,8 +64,8 @@ suite_known(enum reel_suite suite)
 }
 
 enum srs_err
-seal_commitment(const struct dek *dek, const uint8_t recording[REEL_ID_SIZE], uint32_t part, enum reel_suite suite,
-                uint8_t commitment[REEL_COMMITMENT_SIZE])
+seal_commitment(const struct dek *dek, const uint8_t recording[REEL_ID_SIZE], uint32_t part,
+		enum reel_suite suite, uint8_t commitment[REEL_COMMITMENT_SIZE])
 {
 	if (!suite_known(suite))
 		return SRS_ERR_UNSUPPORTED;
@@ -74,7 +74,7 @@ seal_commitment(const struct dek *dek, const uint8_t recording[REEL_ID_SIZE], ui
 
 static enum srs_err
 chunk_key_derive(const struct dek *dek, const uint8_t recording[REEL_ID_SIZE], uint32_t part,
-                 enum reel_suite suite, uint8_t key[SECRET_KEY_SIZE])
+		 enum reel_suite suite, uint8_t key[SECRET_KEY_SIZE])
 {
 	return part_derive(dek, recording, "capstan chunk v1", part, suite, key);
 }
@@ -91,7 +91,7 @@ seal_engine_create(void)
 	if (e->mgr == NULL)
 		goto fail;
 	init_mb_mgr_auto(e->mgr, &arch);
-	if (imb_get_errno(e->mgr) != 0)	/* no AES-NI here */
+	if (imb_get_errno(e->mgr) != 0) /* no AES-NI here */
 		goto fail;
 	return e;
 fail:
@@ -111,7 +111,7 @@ seal_engine_destroy(struct seal_engine *e)
 
 enum srs_err
 seal_key_init(struct seal_engine *e, struct seal_key *key, const struct dek *dek,
-              const uint8_t recording[REEL_ID_SIZE], uint32_t part, enum reel_suite suite)
+	      const uint8_t recording[REEL_ID_SIZE], uint32_t part, enum reel_suite suite)
 {
 	struct chunk_key *k = (struct chunk_key *)(void *)key->expanded;
 	uint8_t raw[SECRET_KEY_SIZE];
@@ -135,7 +135,7 @@ seal_key_init(struct seal_engine *e, struct seal_key *key, const struct dek *dek
 /* One chunk's AEAD. `cipher` gets `len` bytes, the tag follows them. */
 static void
 chunk_aead(struct seal_engine *e, const struct chunk_key *k, const uint8_t nonce[12], struct span aad,
-           struct span plain, uint8_t *cipher)
+	   struct span plain, uint8_t *cipher)
 {
 	uint8_t *tag = cipher + plain.len;
 
@@ -143,21 +143,21 @@ chunk_aead(struct seal_engine *e, const struct chunk_key *k, const uint8_t nonce
 		struct gcm_context_data ctx;
 
 		IMB_AES256_GCM_ENC(e->mgr, &k->gcm, &ctx, cipher, plain.bytes, plain.len, nonce, aad.bytes,
-		                   aad.len, tag, REEL_TAG_SIZE);
-		secret_wipe(&ctx, sizeof(ctx));		/* holds a block of key stream */
+				   aad.len, tag, REEL_TAG_SIZE);
+		secret_wipe(&ctx, sizeof(ctx)); /* holds a block of key stream */
 	} else {
 		struct chacha20_poly1305_context_data ctx;
 
 		IMB_CHACHA20_POLY1305_INIT(e->mgr, k->chacha, &ctx, nonce, aad.bytes, aad.len);
 		IMB_CHACHA20_POLY1305_ENC_UPDATE(e->mgr, k->chacha, &ctx, cipher, plain.bytes, plain.len);
 		IMB_CHACHA20_POLY1305_ENC_FINALIZE(e->mgr, &ctx, tag, REEL_TAG_SIZE);
-		secret_wipe(&ctx, sizeof(ctx));		/* holds the one-time Poly1305 key */
+		secret_wipe(&ctx, sizeof(ctx)); /* holds the one-time Poly1305 key */
 	}
 }
 
 void
 seal_chunk(struct seal_engine *e, const struct seal_key *key, const struct reel_chunk *c, const uint8_t *body,
-           uint8_t slot[REEL_SLOT_SIZE])
+	   uint8_t slot[REEL_SLOT_SIZE])
 {
 	const struct chunk_key *k = (const struct chunk_key *)(const void *)key->expanded;
 	size_t head_len, used;
@@ -180,7 +180,7 @@ seal_chunk(struct seal_engine *e, const struct seal_key *key, const struct reel_
 
 enum srs_err
 seal_open_portable(const struct dek *dek, const struct reel_chunk *c, const uint8_t slot[REEL_SLOT_SIZE],
-                   uint8_t *body)
+		   uint8_t *body)
 {
 	uint8_t key[SECRET_KEY_SIZE];
 	uint8_t nonce[12];

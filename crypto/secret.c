@@ -39,9 +39,10 @@ secret_alloc(size_t len)
 		munmap(secret, pages_len);
 		return NULL;
 	}
-	if (mlock(secret, pages_len) != 0 && !atomic_flag_test_and_set_explicit(&warned, memory_order_relaxed))
-		log_warn("secret", "mlock_refused", "len=%zu errno=%d remedy=\"raise RLIMIT_MEMLOCK\"", pages_len,
-		         errno);
+	if (mlock(secret, pages_len) != 0 &&
+	    !atomic_flag_test_and_set_explicit(&warned, memory_order_relaxed))
+		log_warn("secret", "mlock_refused", "len=%zu errno=%d remedy=\"raise RLIMIT_MEMLOCK\"",
+			 pages_len, errno);
 	return secret;
 }
 

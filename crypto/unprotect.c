@@ -6,7 +6,7 @@
 #include "lib/srs_assert.h"
 
 struct unprotect_engine {
-	uint32_t plain_roc;	/* at which a plain stream's index begins */
+	uint32_t plain_roc; /* at which a plain stream's index begins */
 };
 
 struct unprotect_engine *
@@ -60,6 +60,6 @@ unprotect_burst(struct unprotect_engine *e, struct unprotect_op *op[], uint16_t 
 		if (op[i]->keys == NULL)
 			plain_unprotect(e, op[i]);
 		else
-			op[i]->result = UNPROTECT_NO_KEY;	/* no SRTP engine was chosen at start */
+			op[i]->result = UNPROTECT_NO_KEY; /* no SRTP engine was chosen at start */
 	}
 }
