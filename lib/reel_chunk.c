@@ -325,6 +325,8 @@ reel_envelope_read(struct reel_envelope *e, const uint8_t slot[REEL_SLOT_SIZE])
 		s->kek_version = read_u32be(&r);
 		read_bytes(&r, s->ephemeral, sizeof(s->ephemeral));
 		read_bytes(&r, s->wrapped, sizeof(s->wrapped));
+		if (span_is_zero(span_of(s->ephemeral, sizeof(s->ephemeral))))
+			return SRS_ERR_INVALID; /* padding passed off as a stanza */
 	}
 	if (reader_is_bad(&r) || !span_is_zero(reader_rest(&r)))
 		return SRS_ERR_INVALID;

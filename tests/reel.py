@@ -152,6 +152,8 @@ class Envelope:
         need(zeros == 0 and zeros2 == 0 and zeros3 == 0, "envelope zero bytes")
         need(n <= 36, "envelope stanza count")
         self.stanzas = [Stanza(*struct.unpack(">16sI32s48s", slot[112 + 100 * i:212 + 100 * i])) for i in range(n)]
+        for s in self.stanzas:
+            need(any(s.ephemeral), "envelope stanza without an ephemeral key")
         self.erased = n == 0
         if self.erased:
             zero(self.interval_id + self.nonce + self.wrapped_dek, "erased envelope")
@@ -292,19 +294,45 @@ class Keystore:
         if os.path.exists(os.path.join(folder, "node.pub")):
             self.node_public = public_read(os.path.join(folder, "node.pub"))
 
+    @staticmethod
+    def kek_read(root, path):
+        with open(path, "rb") as f:
+            data = f.read()
+        if len(data) != 200 or sha256(data[:168]) != data[168:]:
+            raise ValueError(f"{path}: damaged")
+        (magic, file_version, zeros, version, zeros2, kek_id, _created, root_id, public, ephemeral, wrapped) = \
+            struct.unpack(">4sHHII16sQ16s32s32s48s", data[:168])
+        if (magic, file_version, zeros, zeros2) != (b"CKEK", 1, 0, 0):
+            raise ValueError(f"{path}: not a KEK file of version 1")
+        if root_id != sha256(raw_public(root))[:16]:
+            raise ValueError(f"{path}: sealed to another root key")
+        try:
+            private = unwrap_x25519(root, ephemeral, b"capstan kek v1", kek_id, version, kek_id, wrapped)
+        except InvalidTag:
+            raise ValueError(f"{path}: does not open with root.key") from None
+        if raw_public(X25519PrivateKey.from_private_bytes(private)) != public or sha256(public)[:16] != kek_id:
+            raise ValueError(f"{path}: key and id do not fit together")
+        return kek_id, version, private
+
     def dek(self, envelope):
+        """The DEK; every stanza that this keystore can open is checked."""
+        interval_keys = set()
         for s in envelope.stanzas:
             private = self.keks.get((s.kek_id, s.kek_version))
             if private is None:
                 continue
             try:
-                interval_key = unwrap_x25519(private, s.ephemeral, b"capstan interval v1", s.kek_id, s.kek_version,
-                                             envelope.interval_id, s.wrapped)
-                aad = b"capstan dek v1\0" + bytes([envelope.suite]) + envelope.interval_id
-                return AESGCM(interval_key).decrypt(envelope.nonce, envelope.wrapped_dek, aad)
+                interval_keys.add(unwrap_x25519(private, s.ephemeral, b"capstan interval v1", s.kek_id, s.kek_version,
+                                                envelope.interval_id, s.wrapped))
             except (InvalidTag, ValueError):
-                raise Damage("envelope does not unwrap") from None
-        raise Damage("envelope is for no key of this keystore")
+                raise Damage("envelope stanza does not unwrap") from None
+        need(interval_keys, "envelope is for no key of this keystore")
+        need(len(interval_keys) == 1, "envelope stanzas hold different keys")
+        aad = b"capstan dek v1\0" + bytes([envelope.suite]) + envelope.interval_id
+        try:
+            return AESGCM(interval_keys.pop()).decrypt(envelope.nonce, envelope.wrapped_dek, aad)
+        except InvalidTag:
+            raise Damage("envelope does not unwrap") from None
 
 
 def public_read(path):
@@ -575,9 +603,12 @@ class Vault:
 
     def verify(self):
         for parts in self.recordings.values():
-            for number in range(max(parts) + 1):
-                if number not in parts:
-                    self.lack("part is missing", recording=next(iter(parts.values())).recording.hex(), part=number)
+            expected = 0
+            for number in sorted(parts):
+                if number != expected:
+                    self.lack(f"parts {expected} to {number - 1} are missing",
+                              recording=parts[number].recording.hex(), part=expected)
+                expected = number + 1
             for number in sorted(parts):
                 self.verify_part(parts, parts[number])
 
