@@ -340,14 +340,20 @@ recording_ssrc_end(struct recorder *r, struct recording *rec, struct stream *s, 
 	counter_add(&s->lost_before, ssrc_lost(x));
 }
 
-/* A stream that had RTCP only has no SSRC of its own; its row says so: nothing expected. */
+/* Reports whose sender sent no RTP count with the first source. A stream that had reports only has a row that says
+ * so: nothing expected. */
 static bool
-rtcp_row(const struct stream *s, struct reel_seal_stream *row)
+rtcp_row(struct stream *s, struct reel_seal_stream *row)
 {
-	if (s->rtcp_early == 0)
+	uint64_t n = s->rtcp_early;
+
+	s->rtcp_early = 0;
+	if (s->first.used)
+		s->first.rtcp += n;
+	if (n == 0 || s->first.used)
 		return false;
 	*row = (struct reel_seal_stream){ .stream = s->number, .payload_type = 0xff, .first_index = 1,
-		                          .rtcp = s->rtcp_early };
+		                          .rtcp = n };
 	return true;
 }
 
@@ -359,6 +365,8 @@ recording_stream_remove(struct recorder *r, struct recording *rec, struct stream
 
 	gaps_write(r, rec, s->gaps, s->number, false);
 	memset(s->gaps, 0, sizeof(s->gaps));	/* what found no chunk stands in the totals */
+	if (rtcp_row(s, &row))
+		totals_keep(r, rec, &row);
 	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
 		struct ssrc *x = i == 0 ? &s->first : s->more[i - 1];
 
@@ -367,9 +375,6 @@ recording_stream_remove(struct recorder *r, struct recording *rec, struct stream
 			ssrc_next_part(x);	/* bound to another recording, it goes on there */
 		}
 	}
-	if (rtcp_row(s, &row))
-		totals_keep(r, rec, &row);
-	s->rtcp_early = 0;
 	while (*link != s)
 		link = &(*link)->next;
 	*link = s->next;
@@ -384,6 +389,8 @@ totals_of_live(struct recorder *r, struct recording *rec)
 	for (struct stream *s = rec->streams; s != NULL; s = s->next) {
 		struct reel_seal_stream row;
 
+		if (rtcp_row(s, &row))
+			totals_keep(r, rec, &row);
 		for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
 			struct ssrc *x = i == 0 ? &s->first : s->more[i - 1];
 
@@ -392,9 +399,6 @@ totals_of_live(struct recorder *r, struct recording *rec)
 			recording_ssrc_end(r, rec, s, x);
 			ssrc_next_part(x);
 		}
-		if (rtcp_row(s, &row))
-			totals_keep(r, rec, &row);
-		s->rtcp_early = 0;
 	}
 }
 
