@@ -55,6 +55,10 @@ void dialog_refuse(struct dialog *d, const struct sip_refusal *why);
 /** End from our side: BYE with Reason (RFC 3326), or a refusal while still unanswered. on_ended() follows. */
 void dialog_end(struct dialog *d, unsigned int reason_cause, const char *reason_text);
 
+/** Ask a silent peer whether it still knows the dialog: an OPTIONS in it (RFC 3261 §11). 481, 408 or a broken transport
+ * end the dialog with DIALOG_END_GONE and a BYE; any other answer changes nothing. */
+void dialog_probe(struct dialog *d);
+
 /** The session layer's object of this dialog. */
 void dialog_user_set(struct dialog *d, void *user);
 void *dialog_user(const struct dialog *d);
@@ -85,7 +89,13 @@ SRS_MUST_CHECK enum srs_err sip_create(struct sip **out, struct reactor *r, cons
                                        const struct dialog_handlers *handlers, void *ctx, char *why,
                                        size_t why_len);
 void sip_destroy(struct sip *s);	/* accepts NULL */
+/** Dialogs, those included whose BYE is not answered yet. */
 unsigned int sip_n_dialogs(const struct sip *s);
+/** dialog_end() for each dialog: a clean stop. Run the loop until sip_n_dialogs() is 0, or for as long as you can wait;
+ * sip_destroy() sends one last BYE to what is left. From then on new INVITEs get 503. */
+void sip_end_all(struct sip *s, unsigned int reason_cause, const char *reason_text);
+/** The address that listener `i` (config order) is bound to; NULL behind the last. */
+const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigned int i);
 
 /* Single-writer counters. X(symbol, name, unit, severity, sentence): metrics are made from this list. */
 #define SIP_COUNTER_LIST(X) \
