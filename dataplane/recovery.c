@@ -25,6 +25,7 @@ struct found_file {
 	bool open;
 	bool blank;	/* its header never reached the disk: nothing in it was ever committed */
 	bool skip;	/* damaged header, reported and left alone */
+	uint64_t n_used, footer_slot;
 	bool needed;	/* holds slots of an unsealed recording */
 	uint32_t n_recordings, recordings_max;
 	uint8_t (*recordings)[REEL_ID_SIZE]; /* of an open file */
@@ -309,6 +310,8 @@ file_first_pass(struct recovery *r, uint32_t file_i, uint8_t *joined)
 
 	if (err)
 		return err == SRS_ERR_STATE ? SRS_OK : err;
+	f->n_used = file.n_used;
+	f->footer_slot = file.header.footer_slot;
 	for (uint64_t i = 1; !err && i < file.header.footer_slot; i++) {
 		const struct reel_footer_entry *e = &r->entries[i];
 		struct found_recording *rec;
@@ -675,6 +678,20 @@ recovery_events_max(const struct recovery *r)
 	return (uint32_t)r->n_parts * 3 + r->n_open_files + r->n_placed + 64;
 }
 
+void
+recovery_release_unused(struct recovery *r, struct storage *storage)
+{
+	for (unsigned int i = 0; i < r->n_open_files; i++) {
+		const struct found_file *f = &r->files[r->open_files[i]];
+		int fd;
+
+		if (f->blank || storage_file_open(storage, f->path, &fd) != SRS_OK)
+			continue;
+		storage_release(storage, fd, f->n_used * REEL_SLOT_SIZE, (f->footer_slot - f->n_used) * REEL_SLOT_SIZE);
+		storage_file_close(storage, fd);
+	}
+}
+
 unsigned int
 recovery_n_parts(const struct recovery *r)
 {
@@ -722,9 +739,6 @@ recovery_finish_file(struct recovery *r, unsigned int i, struct storage *storage
 	err = scratch != NULL ? storage_file_open(storage, f->path, &fd) : SRS_ERR_NOMEM;
 	if (!err)
 		err = segment_footer_write(storage, fd, &file.header, r->entries, scratch, out->digest);
-	if (!err)
-		storage_release(storage, fd, file.n_used * REEL_SLOT_SIZE,
-		                (file.header.footer_slot - file.n_used) * REEL_SLOT_SIZE);
 	storage_file_close(storage, fd);
 	free(scratch);
 	segment_file_close(&file);

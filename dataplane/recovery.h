@@ -43,6 +43,9 @@ uint64_t recovery_next_sequence(const struct recovery *r);
 /** Events that telling all this takes at most. */
 uint32_t recovery_events_max(const struct recovery *r);
 
+/** Give back what open files have allocated and never used: on a full disk, the room that recovery itself needs. */
+void recovery_release_unused(struct recovery *r, struct storage *storage);
+
 unsigned int recovery_n_parts(const struct recovery *r);
 const struct recovery_part *recovery_part(const struct recovery *r, unsigned int i);
 

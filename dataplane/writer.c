@@ -2,11 +2,14 @@
 #include "dataplane/writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "crypto/secret.h"
 #include "dataplane/recovery.h"
@@ -391,6 +394,30 @@ folder_make(const char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST ? SRS_OK : SRS_ERR_IO;
 }
 
+/* The vault's folders, and the lock that says whose they are. */
+static enum srs_err
+vault_take(struct writer *w, char *why, size_t why_len)
+{
+	char path[SEGMENT_PATH_MAX + 8];
+
+	if (folder_make(w->spec.path) != SRS_OK || folder_make(w->folder) != SRS_OK) {
+		(void)snprintf(why, why_len, "cannot make the vault folder %s: %s", w->folder, strerror(errno));
+		return SRS_ERR_IO;
+	}
+	(void)snprintf(path, sizeof(path), "%s/lock", w->spec.path);
+	w->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (w->lock_fd < 0) {
+		(void)snprintf(why, why_len, "cannot open %s: %s", path, strerror(errno));
+		return SRS_ERR_IO;
+	}
+	if (flock(w->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		(void)snprintf(why, why_len, "the vault %s is in use by another recorder; stop that one or name another folder",
+		               w->spec.path);
+		return SRS_ERR_STATE;
+	}
+	return SRS_OK;
+}
+
 static enum srs_err
 events_create(struct writer *w)
 {
@@ -489,14 +516,11 @@ writer_create(struct writer **out, const struct writer_spec *spec, char *why, si
 	w->spec = *spec;
 	w->storage = spec->storage;
 	w->segment.fd = -1;
+	w->lock_fd = -1;
 	writer_settings(w);
 	(void)snprintf(w->folder, sizeof(w->folder), "%s/segments", spec->path);
 	(void)snprintf(why, why_len, "the writer of %s cannot start: no memory for its tables", spec->path);
-	err = folder_make(spec->path);
-	if (!err)
-		err = folder_make(w->folder);
-	if (err)
-		(void)snprintf(why, why_len, "cannot make the vault folder %s: %s", w->folder, strerror(errno));
+	err = vault_take(w, why, why_len);
 	if (!err)
 		err = recovery_scan(&w->recovery, w->folder, why, why_len);
 	if (!err)
@@ -537,6 +561,7 @@ writer_start(struct writer *w, char *why, size_t why_len)
 	enum srs_err err;
 
 	w->next_sequence = recovery_next_sequence(w->recovery);
+	recovery_release_unused(w->recovery, w->storage);
 	err = writer_segment_open(w);
 	if (err) {
 		(void)snprintf(why, why_len, "cannot create a segment of %u MiB in %s: %s", w->spec.config->storage.segment_mib,
@@ -602,6 +627,8 @@ writer_destroy(struct writer *w)
 	free(w->parts);
 	free(w->recordings);
 	recovery_free(w->recovery);
+	if (w->lock_fd >= 0)
+		close(w->lock_fd);
 	free(w);
 }
 

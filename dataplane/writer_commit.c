@@ -226,8 +226,8 @@ flush_note(struct writer *w, uint64_t ns)
 static enum srs_err
 blocks_sync(struct writer *w)
 {
-	enum srs_err err = blocks_wait(w);
 	uint64_t start = writer_mono_ns();
+	enum srs_err err = blocks_wait(w);
 
 	if (err)
 		return err;

@@ -128,6 +128,7 @@ struct writer {
 	uint32_t bound_base_ms; /* chunk age + commit interval */
 	char node[64];
 	char folder[SEGMENT_PATH_MAX];
+	int lock_fd; /* <vault>/lock: two writers would finish each other's files */
 	struct storage *storage;
 	bool owns_storage;
 	struct seal_engine *seal_engine;

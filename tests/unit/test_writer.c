@@ -401,6 +401,24 @@ unwritable_folder_is_said_in_one_sentence(void **state)
 	fx_close(&fx);
 }
 
+static void
+vault_in_use_is_refused(void **state)
+{
+	struct fx fx;
+	struct writer_spec spec = { .recordings_max = 1 };
+	struct writer *w;
+	char why[256] = "";
+
+	fx_open(&fx, CONFIG_DISK_PWRITE);
+	assert_int_equal(fx_start(&fx, why, sizeof(why)), SRS_OK);
+	spec.path = fx.dir;
+	spec.config = &fx.config;
+	spec.keystore = fx.keystore;
+	assert_int_equal(writer_create(&w, &spec, why, sizeof(why)), SRS_ERR_STATE);
+	assert_non_null(strstr(why, "another recorder"));
+	fx_close(&fx);
+}
+
 int
 main(void)
 {
@@ -420,6 +438,7 @@ main(void)
 		cmocka_unit_test(any_single_failure_loses_nothing),
 		cmocka_unit_test(any_single_shortage_loses_nothing),
 		cmocka_unit_test(unwritable_folder_is_said_in_one_sentence),
+		cmocka_unit_test(vault_in_use_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,8 @@ fx_remove_dir(const char *dir)
 	if (d != NULL)
 		closedir(d);
 	(void)rmdir(path);
+	(void)snprintf(path, sizeof(path), "%s/lock", dir);
+	(void)unlink(path);
 	(void)rmdir(dir);
 }
 
