@@ -58,10 +58,11 @@ static int
 init_with(const struct eal *eal, const char *extra, unsigned int memory_mib)
 {
 	char name[] = "capstan", quiet[] = "--log-level=error", telemetry[] = "--no-telemetry", pci[] = "--no-pci";
+	char quiet_tap[] = "--log-level=pmd.net.tap:critical";	/* it complains of flow rules that we do not use */
 	char no_huge[] = "--no-huge", no_shconf[] = "--no-shconf", in_memory[] = "--in-memory", m[] = "-m";
 	char mib[16], lcores[32], words[512];
-	char *args[ARGS_MAX] = { name, quiet, telemetry, pci, lcores, m, mib };
-	int n = 7;
+	char *args[ARGS_MAX] = { name, quiet, quiet_tap, telemetry, pci, lcores, m, mib };
+	int n = 8;
 
 	snprintf(mib, sizeof(mib), "%u", memory_mib);
 	/* EAL knows one lcore, the caller; ours are threads that register themselves, so that they float or are pinned

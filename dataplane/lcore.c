@@ -467,11 +467,8 @@ lcore_turn(struct lcore *lc)
 	uint16_t n = rte_eth_rx_burst(lc->spec.port_id, lc->spec.queue_id, m, BURST_MAX);
 
 	lcore_begin(lc);
-	if (n != 0) {
+	if (n != 0)
 		lcore_burst(lc, m, n);
-		counter_add(&lc->counters.turns_busy, 1);
-		counter_add(&lc->counters.cycles_busy, rte_rdtsc() - lc->recorder.now_tsc);
-	}
 	return n;
 }
 
@@ -523,9 +520,14 @@ lcore_main(void *arg)
 	if (lc->spec.answers)
 		announce(lc);
 	while (!atomic_load_explicit(&lc->stop, memory_order_acquire)) {	/* pairs with lcore_stop() */
-		unsigned int done = lcore_turn(lc);
+		uint64_t begin_tsc = rte_rdtsc();
+		unsigned int n = lcore_turn(lc);
+		unsigned int done = n + lcore_housekeep(lc);
 
-		done += lcore_housekeep(lc);
+		if (n != 0) {
+			counter_add(&lc->counters.turns_busy, 1);
+			counter_add(&lc->counters.cycles_busy, rte_rdtsc() - begin_tsc);
+		}
 		idle = done != 0 ? 0 : idle + 1;
 		if (idle != 0)
 			rest(lc, idle);

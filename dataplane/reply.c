@@ -32,8 +32,11 @@ put_u16(uint8_t *p, uint16_t v)
 static void
 ether_turn(uint8_t *frame, const uint8_t mac[REPLY_MAC_SIZE])
 {
-	memcpy(frame, frame + 6, 6);
-	memcpy(frame + 6, mac, 6);
+	uint8_t asker[REPLY_MAC_SIZE];
+
+	memcpy(asker, frame + 6, sizeof(asker));
+	memcpy(frame, asker, sizeof(asker));
+	memcpy(frame + 6, mac, REPLY_MAC_SIZE);
 }
 
 static void
