@@ -430,8 +430,7 @@ stream_deliver(struct stream *c)
 			break;
 		c->n_crlf = 0;
 		if (how != MESSAGE_WHOLE) {
-			if (c->framer.head_len != 0)
-				s->handlers.on_message(s->ctx, &c->path, span_of(c->in, c->framer.head_len), how);
+			s->handlers.on_message(s->ctx, &c->path, span_of(c->in, c->framer.head_len), how);
 			stream_linger(c);
 			return;
 		}

@@ -32,8 +32,8 @@ struct conn_path {
 };
 
 struct conn_handlers {
-	/** One message. Framing other than WHOLE: `bytes` is a header block whose body cannot be had; a response
-	 * may be sent, then the connection closes. */
+	/** One message. Framing other than WHOLE: `bytes` is a header block whose body cannot be had, or
+	 * nothing when that is too large itself; a response may be sent, then the connection closes. */
 	void (*on_message)(void *ctx, const struct conn_path *from, struct span bytes, enum message_framing how);
 	/** A connection is gone. Never called from within conn_send(). */
 	void (*on_closed)(void *ctx, uint64_t connection);

@@ -163,6 +163,7 @@ endless_header_block_ends_the_connection(void **state)
 	}
 	assert_true(is_closed(p, fd));
 	assert_int_equal(sip_counter_read(p->sip, SIP_REQUESTS), 0);
+	assert_int_equal(sip_counter_read(p->sip, SIP_MALFORMED), 1);
 	close(fd);
 }
 
