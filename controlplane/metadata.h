@@ -33,11 +33,14 @@ struct metadata_time {
 	char *text;
 	int64_t wall_ns;
 };
-struct metadata_group { char *id; struct metadata_time associated, disassociated; };
+struct metadata_group { char *id; struct metadata_time associated, disassociated; char *extension; };
 struct metadata_session {
-	char *id, *group_ref, *sip_session_id, *reason;
+	char *id, *group_ref;
+	char *sip_session_id;	/* RFC 7989 values without blanks; several are kept apart by one blank */
+	char *reason;		/* as RFC 3326 writes it: SIP;cause=480;text="..." */
 	struct metadata_time start, stop, associated, disassociated;	/* the latter two: sessionrecordingassoc */
-	char *extension;	/* foreign elements, verbatim XML; "" when none */
+	char *extension;	/* foreign elements, verbatim XML with the xmlns they need; "" when none */
+	bool declared;		/* a session element was there; else only others name the id */
 };
 struct metadata_name { char *aor, *name, *lang; };
 struct metadata_participant {
@@ -45,8 +48,18 @@ struct metadata_participant {
 	struct metadata_name *names; unsigned int n_names;
 	char *extension;
 };
-struct metadata_stream { char *id, *session, *label; char *extension; };
-struct metadata_participant_session { char *participant, *session; struct metadata_time associated, disassociated; char *params; };
+struct metadata_stream {
+	char *id, *session, *label;
+	char *mode;		/* of dialects: "separate", "mixed" */
+	struct metadata_time associated, disassociated;	/* of dialects */
+	char *extension;
+	unsigned int line;
+};
+struct metadata_participant_session {
+	char *participant, *session;
+	struct metadata_time associated, disassociated;
+	char *params;		/* RFC 3840 feature tags: pname=pval;pname=pval */
+};
 struct metadata_participant_stream {
 	char *participant;
 	char **send; unsigned int n_send;	/* stream ids */
@@ -84,18 +97,27 @@ void metadata_free(struct metadata *m);	/* accepts NULL */
  *
  * @param state   *state may be NULL (nothing yet); owned by the caller
  * @param update  taken over, also on failure
- * @return        STATE: a partial that refers to what is not known (state unchanged; ask for a snapshot)
+ * @return        STATE: a partial that refers to what is not known; LIMIT: more items than METADATA_ITEMS_MAX would
+ *                remain (state unchanged in both; ask for a snapshot)
  */
 SRS_MUST_CHECK enum srs_err metadata_apply(struct metadata **state, struct metadata *update);
 
 /** Which m-line labels are not named by any stream, which streams name no m-line: added to m's deviations. */
 void metadata_check_labels(struct metadata *m, const char *const *labels, unsigned int n_labels);
 
-/** Participants that send into the stream with this label; at most `max`. @return how many */
+/** Participants that send into the stream with this label, then those that once did; at most `max`. @return how many */
 unsigned int metadata_senders(const struct metadata *m, const char *label,
                               const struct metadata_participant **out, unsigned int max);
 /** The communication session of the stream with this label; NULL when unknown. */
 const struct metadata_session *metadata_session_of(const struct metadata *m, const char *label);
+
+/**
+ * For files: plain XML, a whole SIP message, or a MIME body. Finds the metadata in it and parses that.
+ *
+ * @return  as metadata_parse(), or INVALID when there is no metadata part. Lines in deviations and in `why` are those
+ *          of the file
+ */
+SRS_MUST_CHECK enum srs_err metadata_check_bytes(struct metadata **out, struct span file, char *why, size_t why_len);
 
 /** The model as JSON (docs/format.md, "metadata model"), and the deviations. Free with free(). NULL: no memory */
 char *metadata_to_json(const struct metadata *m);
