@@ -392,6 +392,22 @@ record_route_of(const struct message *m)
 	return NULL;
 }
 
+/* The Contact's URI; without one (RFC 2543 let clients leave it out, and some do) the address it came from.
+ * NULL: a Contact that holds no URI, or no memory. */
+static char *
+target_of(const struct message *m, const struct conn_path *from)
+{
+	const char *contact = message_value(m, "Contact");
+	char address[CONN_ADDRESS_TEXT_MAX], *uri;
+
+	if (contact[0] != '\0')
+		return dialog_uri_of(contact);
+	if (asprintf(&uri, "sip:%s%s", conn_address_text(&from->remote, address),
+	             from->transport == CONFIG_UDP ? "" : ";transport=tcp") < 0)
+		return NULL;
+	return uri;
+}
+
 static struct dialog *
 dialog_create(struct sip *s, const struct message *m, const struct conn_path *from, const char *tag)
 {
@@ -407,7 +423,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	d->call_id = strdup(m->call_id);
 	d->remote_tag = strdup(m->from_tag);
 	d->remote_party = strdup(message_value(m, "From"));
-	d->remote_target = dialog_uri_of(message_value(m, "Contact"));
+	d->remote_target = target_of(m, from);
 	d->record_route = record_route_of(m);
 	if (asprintf(&d->local_party, "%s;tag=%s", message_value(m, "To"), tag) < 0)
 		d->local_party = NULL;
@@ -432,7 +448,7 @@ void
 dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
             const char *tag)
 {
-	char *target = dialog_uri_of(message_value(m, "Contact"));
+	char *target = target_of(m, from);
 	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, tag);
 	struct sip_request_view view;
 	bool readable = target != NULL;

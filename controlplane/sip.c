@@ -318,10 +318,6 @@ static void
 on_new_invite(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
               const char *tag)
 {
-	if (message_value(m, "Contact")[0] == '\0') {
-		refuse(s, t, m, from, 400, "an INVITE needs a Contact");
-		return;
-	}
 	if (s->closing || s->n_dialogs >= s->dialogs_max) {
 		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
 			   .warning = s->closing ? "the recorder is stopping" : "too many dialogs" });

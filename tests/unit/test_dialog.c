@@ -675,6 +675,30 @@ call_over_ipv6(void **state)
 	assert_says(text, "Contact: <sip:srs@[::1]:");
 }
 
+/* As RFC 2543 allowed, and RFC 4475 §3.4.1 sends: no Contact, no tag, no cookie in the branch. */
+static void
+invite_without_contact_is_taken_and_its_bye_goes_where_it_came_from(void **state)
+{
+	struct call *c = *state;
+	char text[1024], want[64];
+	const char *ok;
+
+	snprintf(text, sizeof(text), "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u\r\nFrom: <sip:a@b>\r\nTo: sip:b@c\r\n"
+	         "Call-ID: x\r\nCSeq: 1 INVITE\r\n\r\n", peer_port(c->fd));
+	peer_send(c->fd, text);
+	ok = peer_final(&c->peer, c->fd);
+	assert_status(ok, 200);
+	peer_to_tag(ok, c->to_tag);
+	snprintf(text, sizeof(text), "ACK sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u\r\nFrom: <sip:a@b>\r\n"
+	         "To: sip:b@c;tag=%s\r\nCall-ID: x\r\nCSeq: 1 ACK\r\n\r\n", peer_port(c->fd), c->to_tag);
+	peer_send(c->fd, text);
+	peer_turn(&c->peer, 5);
+	assert_int_equal(c->peer.n_confirmed, 1);
+	dialog_end(c->peer.dialog, 200, "operator");
+	snprintf(want, sizeof(want), "BYE sip:127.0.0.1:%u SIP/2.0\r\n", peer_port(c->fd));
+	assert_memory_equal(peer_receive(&c->peer, c->fd, 200), want, strlen(want));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -709,6 +733,7 @@ main(void)
 		TEST(destroying_the_stack_says_bye),
 		TEST(call_over_tcp_and_bye_on_the_same_connection),
 		TEST(call_over_ipv6),
+		TEST(invite_without_contact_is_taken_and_its_bye_goes_where_it_came_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
