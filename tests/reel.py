@@ -44,6 +44,10 @@ class Damage(Exception):
     """What is wrong with one piece; the caller adds where."""
 
 
+class NotBegun(Exception):
+    """A file of which not even the header was written."""
+
+
 def need(condition, what):
     if not condition:
         raise Damage(what)
@@ -421,8 +425,11 @@ class File:
         self.path, self.report = path, report
         self.found, self.kinds = [], {}
         with open(path, "rb") as f:
-            self.container = Container(f.read(SLOT))
+            first = f.read(SLOT)
             self.is_open = path.endswith(".open")
+            if self.is_open and not any(first):
+                raise NotBegun("open, and nothing was written yet")
+            self.container = Container(first)
             length = os.fstat(f.fileno()).st_size
             self.walk(f, length)
 
@@ -572,6 +579,8 @@ class Vault:
         for path in paths:
             try:
                 self.files.append(File(path, self.report))
+            except NotBegun as e:
+                self.report.note(str(e), file=path, slot=0)
             except Damage as e:
                 self.report.damage(str(e), file=path, slot=0)
         self.any_open = any(f.is_open for f in self.files)

@@ -134,6 +134,14 @@ class ReelTest(unittest.TestCase):
         self.assertIn("slot crc", [n["what"] for n in vault.report.notes])
         self.assertIn("no seal", [n["what"] for n in vault.report.notes])
 
+    def test_an_open_file_that_was_not_begun_is_no_damage(self):
+        path = os.path.join(self.folder, "blank.open")
+        with open(path, "wb") as f:
+            f.write(bytes(3 * SLOT))
+        self.assertEqual(self.damages(path), [])
+        os.rename(path, path := os.path.join(self.folder, "blank.seg"))
+        self.assertEqual([d["what"] for d in self.damages(path)], ["no container header"])
+
     def test_another_nodes_signature_is_refused(self):
         other = reel.X25519PrivateKey.generate()
         key = reel.Ed25519PublicKey.from_public_bytes(reel.raw_public(other))
