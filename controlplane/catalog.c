@@ -333,7 +333,8 @@ files_open(struct catalog *c, const char *dir, char *why, size_t why_len)
 	bool existed;
 
 	if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
-		snprintf(why, why_len, "%s: cannot be made (%s); make the folder or change storage.devices", dir, strerror(errno));
+		snprintf(why, why_len, "%s: cannot be made (%s); make the folder or change storage.devices", dir,
+		         strerror(errno));
 		return SRS_ERR_IO;
 	}
 	if ((size_t)snprintf(path, sizeof(path), "%s/" CATALOG_FILE, dir) >= sizeof(path))

@@ -77,8 +77,8 @@ catalog_reader_open(struct catalog_reader **out, const char *dir, char *why, siz
 		return SRS_ERR_LIMIT;
 	}
 	if (access(path, F_OK) != 0 && errno == ENOENT) {
-		snprintf(why, why_len, "%s: there is no catalog yet; give the vault's folder, or make one with capstan fsck --rebuild",
-		         path);
+		snprintf(why, why_len,
+		         "%s: there is no catalog yet; give the vault's folder, or make one with capstan fsck --rebuild", path);
 		return SRS_ERR_STATE;
 	}
 	r = calloc(1, sizeof(*r));

@@ -108,8 +108,9 @@ schema_apply(struct catalog_store *s, const char *path, bool wal, char *why, siz
 	if (rc == SQLITE_OK && version == 0)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && version != 0 && version != CATALOG_VERSION) {
-		snprintf(why, why_len, "%s: is a catalog of version %d, this program writes %d; make it anew with capstan fsck --rebuild",
-		         path, version, CATALOG_VERSION);
+		snprintf(why, why_len,
+		         "%s: is a catalog of version %d, this program writes %d; make it anew with capstan fsck --rebuild", path,
+		         version, CATALOG_VERSION);
 		return SRS_ERR_INVALID;
 	}
 	if (rc == SQLITE_OK)

@@ -136,8 +136,8 @@ struct config_arithmetic {
 };
 void config_arithmetic(const struct config *c, struct config_arithmetic *out);
 
-/** 4 KiB chunks that all lcores together need: an open one a recording, and what comes in while a disk stalls for
- * limits.stall_ms_max. The pools are made from this number, so that the arithmetic stays true. @thread any */
+/** 4 KiB chunks that all lcores together need at most: two a recording, and what comes in while a disk stalls for
+ * limits.stall_ms_max. @thread any */
 uint64_t config_chunks_need(const struct config *c);
 
 #endif

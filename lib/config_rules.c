@@ -186,7 +186,8 @@ rules_node(const struct config *c, const struct config_draft *d, char *why, size
 {
 	for (const char *p = c->node.name; *p != '\0'; p++) {
 		if (*p <= 0x20 || *p > 0x7e || *p == '"' || *p == '\\')
-			return REFUSE(node_name, "'%s' may hold visible ASCII without quotes, backslash and blanks only", c->node.name);
+			return REFUSE(node_name, "'%s' may hold visible ASCII only, without quotes, backslash and blanks",
+			              c->node.name);
 	}
 	return SRS_OK;
 }
@@ -201,8 +202,8 @@ rules_sip(const struct config *c, const struct config_draft *d, char *why, size_
 			const struct config_listen *b = &c->sip.listen[j];
 
 			if (a->transport == b->transport && a->port == b->port && strcmp(a->address, b->address) == 0)
-				return REFUSE(sip_listen, "%s %s port %u is there twice; keep one", a->transport == CONFIG_UDP ? "udp" : "tcp",
-				              a->address, a->port);
+				return REFUSE(sip_listen, "%s %s port %u is there twice; keep one",
+				              a->transport == CONFIG_UDP ? "udp" : "tcp", a->address, a->port);
 		}
 		if (a->transport == CONFIG_TCP && c->http.enabled && a->port == c->http.port &&
 		    (strcmp(a->address, c->http.address) == 0 || strcmp(a->address, "0.0.0.0") == 0))
@@ -210,8 +211,8 @@ rules_sip(const struct config *c, const struct config_draft *d, char *why, size_
 			              "%u is a port of SIP over TCP and of http; choose another for one of them", c->http.port);
 	}
 	if (c->sip.message_bytes_max < c->sip.body_bytes_max + 4096)
-		return REFUSE(sip_message_bytes_max, "%u must exceed sip.body_bytes_max (%u) by 4096 for the headers; raise it to %u",
-		              c->sip.message_bytes_max, c->sip.body_bytes_max, c->sip.body_bytes_max + 4096);
+		return REFUSE(sip_message_bytes_max,
+		              "%u must exceed sip.body_bytes_max (%u) by 4096 for the headers; raise it to %u", c->sip.message_bytes_max, c->sip.body_bytes_max, c->sip.body_bytes_max + 4096);
 	return SRS_OK;
 }
 
@@ -233,8 +234,8 @@ rules_addresses(const struct config *c, const struct config_draft *d, char *why,
 		}
 	}
 	if (c->media.lcores > c->media.n_addresses)
-		return REFUSE(media_lcores, "%u lcores need as many media.addresses, there are %u: an address belongs to one core",
-		              c->media.lcores, c->media.n_addresses);
+		return REFUSE(media_lcores,
+		              "%u lcores need as many media.addresses, there are %u: an address belongs to one core", c->media.lcores, c->media.n_addresses);
 	if (*c->media.gateway != '\0' && config_address_parse(c->media.gateway, NULL) == 0)
 		return REFUSE(media_gateway, "'%s' must be a numeric address, or empty", c->media.gateway);
 	if (strcmp(c->media.external_ip, "auto") != 0 && config_address_parse(c->media.external_ip, NULL) == 0)
@@ -283,10 +284,12 @@ rules_media(const struct config *c, const struct config_draft *d, char *why, siz
 		return REFUSE(media_rtp_port_max, "%u must be above media.rtp_port_min (%u)", c->media.rtp_port_max,
 		              c->media.rtp_port_min);
 	if (c->media.profile == CONFIG_PROFILE_PCAP && access(c->media.device, R_OK) != 0)
-		return REFUSE(media_device, "'%.200s' must be a readable pcap file, since media.profile is pcap", c->media.device);
+		return REFUSE(media_device, "'%.200s' must be a readable pcap file, since media.profile is pcap",
+		              c->media.device);
 	if (c->media.profile != CONFIG_PROFILE_TAP)
 		return SRS_OK;
-	if (*c->media.device == '\0' || strlen(c->media.device) > NAME_MAX_INTERFACE || strpbrk(c->media.device, "/ ,:=") != NULL)
+	if (*c->media.device == '\0' || strlen(c->media.device) > NAME_MAX_INTERFACE ||
+	    strpbrk(c->media.device, "/ ,:=") != NULL)
 		return REFUSE(media_device, "'%.60s' must be an interface name of 1 to %d characters without / , : = and blanks",
 		              c->media.device, NAME_MAX_INTERFACE);
 	err = rules_tap_family(c, d, CONFIG_FIELD_media_kernel_address4, c->media.kernel_address4, 4, why, why_len);
@@ -360,8 +363,9 @@ config_chunks_need(const struct config *c)
 	uint64_t by_rate = bytes_s * c->limits.stall_ms_max / 1000 / CHUNK_BODY + 1;
 	uint64_t by_age = (uint64_t)c->limits.recordings_max * (c->limits.stall_ms_max / c->storage.chunk_age_ms);
 
-	/* Quiet recordings give chunks away by age, half empty: whichever needs more, and the open one of each. */
-	return (by_rate > by_age ? by_rate : by_age) + c->limits.recordings_max;
+	/* Quiet recordings give chunks away by age, half empty: whichever needs more. Beside that each recording has an
+	 * open chunk, and one on its way. */
+	return (by_rate > by_age ? by_rate : by_age) + 2 * (uint64_t)c->limits.recordings_max;
 }
 
 static uint64_t
@@ -422,8 +426,9 @@ config_arithmetic(const struct config *c, struct config_arithmetic *out)
 	memory_fits = out->memory_need <= out->memory_have;
 	out->fits = ports_fit && memory_fits;
 	snprintf(out->sentence, sizeof(out->sentence),
-	               "ports: %llu needed (%u streams, RTP and RTCP), %llu there (%u addresses of a family x %llu ports)%s; "
-	               "memory: %llu MiB needed (%llu chunks for a disk stall of %u ms at %u kbit/s a stream), %llu MiB there%s",
+	               "ports: %llu needed (%u streams, RTP and RTCP), %llu there (%u addresses of a family x %llu "
+	               "ports)%s; memory: %llu MiB needed (%llu chunks for a disk stall of %u ms at %u kbit/s a stream), "
+	               "%llu MiB there%s",
 	               (unsigned long long)out->ports_need, c->limits.streams_max, (unsigned long long)out->ports_have, n,
 	               (unsigned long long)range, ports_fit ? "" : ": add media.addresses or widen rtp_port_min..max",
 	               (unsigned long long)(out->memory_need / mib), (unsigned long long)chunks, c->limits.stall_ms_max,
