@@ -124,8 +124,8 @@ walk_file(struct walk *w, FILE *f)
 		size_t len = strlen(line);
 		bool whole = len != 0 && line[len - 1] == '\n';
 
-		if (!whole && len < LEDGER_LINE_MAX && feof(f)) {
-			w->state->torn_bytes = len;
+		if (!whole && feof(f)) { /* after a power cut the tail may be zeros: by position, not by strlen */
+			w->state->torn_bytes = (uint64_t)ftello(f) - w->state->good_bytes;
 			break;
 		}
 		if (whole)

@@ -162,6 +162,25 @@ torn_last_line_is_cut_and_the_chain_goes_on(void **state)
 }
 
 static void
+tail_of_zeros_after_a_power_cut_is_cut(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger *l;
+	struct stat st;
+
+	write_three(f);
+	assert_int_equal(stat(f->path, &st), 0);
+	assert_int_equal(truncate(f->path, st.st_size + 100), 0);
+	assert_int_equal(ledger_open(&l, f->path, true, &f->state, f->why, sizeof(f->why)), SRS_OK);
+	assert_int_equal(f->state.torn_bytes, 100);
+	assert_int_equal(ledger_append(l, "access", "{}"), SRS_OK);
+	ledger_close(l);
+	assert_int_equal(ledger_check(f->path, &f->state, NULL, NULL), SRS_OK);
+	assert_false(f->state.broken);
+	assert_int_equal(f->state.n_entries, 4);
+}
+
+static void
 broken_chain_is_kept_aside_and_said_for_good(void **state)
 {
 	struct fixture *f = *state;
@@ -253,6 +272,7 @@ main(void)
 		WITH_FIXTURE(every_changed_byte_breaks_the_chain),
 		WITH_FIXTURE(removed_entry_in_the_middle_breaks_the_chain),
 		WITH_FIXTURE(torn_last_line_is_cut_and_the_chain_goes_on),
+		WITH_FIXTURE(tail_of_zeros_after_a_power_cut_is_cut),
 		WITH_FIXTURE(broken_chain_is_kept_aside_and_said_for_good),
 		WITH_FIXTURE(missing_ledger_is_a_break_where_one_should_be),
 		WITH_FIXTURE(second_writer_is_refused),
