@@ -1,0 +1,351 @@
+/* `recordings ls` reads the catalog; `recordings show` reads the recording itself. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/catalog.h"
+#include "controlplane/tool/timeline.h"
+#include "controlplane/tool/tool.h"
+#include "controlplane/tool/verify.h"
+
+#define FINDINGS_MAX 100
+
+/* ---- ls ---- */
+
+struct listing {
+	cJSON *rows;	/* with --json */
+	unsigned int n;
+};
+
+static void
+add_json_text(cJSON *object, const char *name, const char *json)
+{
+	cJSON *parsed = json != NULL ? cJSON_Parse(json) : NULL;
+
+	cJSON_AddItemToObject(object, name, parsed != NULL ? parsed : cJSON_CreateArray());
+}
+
+static const char *
+text_or(const char *text, const char *other)
+{
+	return text != NULL && text[0] != '\0' ? text : other;
+}
+
+static void
+list_json(struct listing *l, const struct catalog_recording *r)
+{
+	cJSON *row = cJSON_CreateObject();
+	char hex[2 * REEL_ID_SIZE + 1], at[32];
+
+	cJSON_AddStringToObject(row, "id", tool_hex(r->id, REEL_ID_SIZE, hex));
+	cJSON_AddStringToObject(row, "state", text_or(r->state, ""));
+	cJSON_AddStringToObject(row, "started", tool_time((uint64_t)r->started_wall_ns, at));
+	cJSON_AddNumberToObject(row, "started_wall_ns", (double)r->started_wall_ns);
+	cJSON_AddNumberToObject(row, "ended_wall_ns", (double)r->ended_wall_ns);
+	cJSON_AddStringToObject(row, "rs_id", text_or(r->rs_id, ""));
+	cJSON_AddStringToObject(row, "cs_id", text_or(r->cs_id, ""));
+	cJSON_AddStringToObject(row, "group_id", text_or(r->group_id, ""));
+	cJSON_AddStringToObject(row, "call_id", text_or(r->call_id, ""));
+	cJSON_AddStringToObject(row, "src", text_or(r->src_address, ""));
+	cJSON_AddStringToObject(row, "agent", text_or(r->src_agent, ""));
+	cJSON_AddStringToObject(row, "reason", text_or(r->reason, ""));
+	cJSON_AddNumberToObject(row, "n_streams", r->n_streams);
+	cJSON_AddNumberToObject(row, "n_frames", (double)r->n_frames);
+	cJSON_AddNumberToObject(row, "bytes", (double)r->bytes);
+	cJSON_AddNumberToObject(row, "missing", (double)r->missing);
+	cJSON_AddNumberToObject(row, "lost_upstream", (double)r->lost_upstream);
+	cJSON_AddNumberToObject(row, "deviations", r->n_deviations);
+	add_json_text(row, "participants", r->participants_json);
+	add_json_text(row, "streams", r->streams_json);
+	cJSON_AddItemToArray(l->rows, row);
+}
+
+/* "Alice, Bob" from the participants' names, else their addresses. */
+static void
+names_of(const char *participants_json, char *out, size_t len)
+{
+	cJSON *all = participants_json != NULL ? cJSON_Parse(participants_json) : NULL;
+	const cJSON *p;
+	size_t at = 0;
+
+	out[0] = '\0';
+	cJSON_ArrayForEach(p, all) {
+		const cJSON *name = cJSON_GetObjectItemCaseSensitive(p, "name");
+		const cJSON *aor = cJSON_GetObjectItemCaseSensitive(p, "aor");
+		const char *text = cJSON_IsString(name) && name->valuestring[0] != '\0' ? name->valuestring
+		                   : cJSON_IsString(aor)                                ? aor->valuestring
+		                                                                        : "?";
+		int n = snprintf(out + at, len - at, "%s%s", at > 0 ? ", " : "", text);
+
+		if (n < 0 || (size_t)n >= len - at)
+			break;
+		at += (size_t)n;
+	}
+	cJSON_Delete(all);
+}
+
+static void
+list_row(void *ctx, const struct catalog_recording *r)
+{
+	struct listing *l = ctx;
+	char hex[2 * REEL_ID_SIZE + 1], at[32], lasted[32], names[64];
+
+	l->n++;
+	if (l->rows != NULL) {
+		list_json(l, r);
+		return;
+	}
+	names_of(r->participants_json, names, sizeof(names));
+	tool_time((uint64_t)r->started_wall_ns, at);
+	at[19] = '\0';
+	printf("%.16s  %-19s  %10s  %-11s %7llu %7llu  %s\n", tool_hex(r->id, REEL_ID_SIZE, hex), at,
+	       r->ended_wall_ns > r->started_wall_ns
+	               ? tool_duration((uint64_t)(r->ended_wall_ns - r->started_wall_ns), lasted)
+	               : "-",
+	       text_or(r->state, "?"), (unsigned long long)r->n_frames,
+	       (unsigned long long)(r->missing + r->lost_upstream), names);
+}
+
+int
+command_recordings_ls(struct tool *t)
+{
+	struct catalog_filter filter = { .text = t->text, .state = t->state, .limit = t->limit };
+	struct listing l = { .rows = t->json ? cJSON_CreateArray() : NULL };
+	struct catalog_reader *r;
+	char why[CONFIG_WHY_MAX];
+	cJSON *document;
+
+	if (catalog_reader_open(&r, t->config->storage.devices[0], why, sizeof(why)) != SRS_OK) {
+		cJSON_Delete(l.rows);
+		return tool_fail(t, TOOL_NOT_FOUND, "%s", why);
+	}
+	if (!t->json)
+		printf("%-16s  %-19s  %10s  %-11s %7s %7s  %s\n", "ID", "STARTED (UTC)", "LASTED", "STATE", "FRAMES", "LOST",
+		       "PARTICIPANTS");
+	if (catalog_list(r, &filter, list_row, &l) != SRS_OK) {
+		catalog_reader_close(r);
+		cJSON_Delete(l.rows);
+		return tool_fail(t, TOOL_FAILED, "the catalog cannot be read; `capstan fsck --rebuild` makes it anew");
+	}
+	catalog_reader_close(r);
+	if (!t->json) {
+		if (l.n == 0)
+			printf("no recordings in %s\n", t->config->storage.devices[0]);
+		return TOOL_OK;
+	}
+	document = cJSON_CreateObject();
+	cJSON_AddItemToObject(document, "recordings", l.rows);
+	return tool_print_json(document, TOOL_OK);
+}
+
+/* ---- show ---- */
+
+struct showing {
+	char *findings[FINDINGS_MAX];
+	unsigned int n_findings;
+};
+
+static void
+keep_finding(void *ctx, const char *sentence)
+{
+	struct showing *s = ctx;
+
+	if (s->n_findings < FINDINGS_MAX)
+		s->findings[s->n_findings++] = strdup(sentence);
+}
+
+static void
+ignore(void *ctx, const char *sentence)
+{
+}
+
+static const char *
+state_of(const struct tape *t)
+{
+	const struct tape_part *last = &t->parts[t->n_parts - 1];
+
+	if (!last->sealed)
+		return "open";
+	return last->seal.interrupted ? "interrupted" : last->seal.final ? "sealed" : "open";
+}
+
+static uint64_t
+upstream_loss(const struct reel_seal_stream *s)
+{
+	uint64_t expected = s->recorded > 0 ? s->highest_index - s->first_index + 1 : 0;
+	uint64_t here = s->recorded;
+
+	for (unsigned int r = 0; r < REEL_REASONS_MAX; r++)
+		here += s->missing[r];
+	return expected > here ? expected - here : 0;
+}
+
+static cJSON *
+stream_json(const struct reel_seal_stream *s, uint32_t part, const struct timeline *time)
+{
+	const struct description *d = time != NULL ? timeline_last_description(time) : NULL;
+	const struct description_stream *ds = description_stream(d, s->stream);
+	const struct description_codec *codec = description_codec(d, s->stream, s->payload_type);
+	cJSON *row = cJSON_CreateObject(), *missing = cJSON_AddObjectToObject(row, "missing");
+	char ssrc[16];
+
+	snprintf(ssrc, sizeof(ssrc), "0x%08x", s->ssrc);
+	cJSON_AddNumberToObject(row, "number", s->stream);
+	cJSON_AddNumberToObject(row, "part", part);
+	cJSON_AddStringToObject(row, "label", ds != NULL ? ds->label : "");
+	cJSON_AddStringToObject(row, "speaker", ds != NULL ? ds->speaker : "");
+	cJSON_AddStringToObject(row, "codec", codec != NULL ? codec->name : "");
+	cJSON_AddNumberToObject(row, "payload_type", s->payload_type);
+	cJSON_AddStringToObject(row, "ssrc", ssrc);
+	cJSON_AddNumberToObject(row, "generation", s->generation);
+	cJSON_AddNumberToObject(row, "recorded", (double)s->recorded);
+	cJSON_AddNumberToObject(row, "duplicates", (double)s->duplicates);
+	cJSON_AddNumberToObject(row, "rtcp", (double)s->rtcp);
+	cJSON_AddNumberToObject(row, "lost_upstream", (double)upstream_loss(s));
+	for (unsigned int r = 1; r < REEL_REASONS_MAX; r++)
+		if (s->missing[r] != 0)
+			cJSON_AddNumberToObject(missing, reel_reason_name((enum reel_reason)r), (double)s->missing[r]);
+	return row;
+}
+
+static cJSON *
+show_json(const struct tape *t, const struct timeline *time, const struct verify_report *v, const struct showing *s)
+{
+	const struct description *d = time != NULL ? timeline_last_description(time) : NULL;
+	cJSON *document = cJSON_CreateObject(), *streams, *participants, *findings;
+	char hex[2 * REEL_ID_SIZE + 1], at[32];
+	uint64_t first, last, n_frames = 0;
+
+	tape_times(t, &first, &last);
+	cJSON_AddStringToObject(document, "id", tool_hex(t->id, REEL_ID_SIZE, hex));
+	cJSON_AddStringToObject(document, "state", state_of(t));
+	cJSON_AddStringToObject(document, "reason", t->parts[t->n_parts - 1].sealed ? t->parts[t->n_parts - 1].seal.reason : "");
+	cJSON_AddStringToObject(document, "verdict", verify_verdict_name(v->verdict));
+	cJSON_AddBoolToObject(document, "signature_checked", v->signature_checked);
+	cJSON_AddBoolToObject(document, "opened", time != NULL);
+	cJSON_AddStringToObject(document, "started", tool_time(first, at));
+	cJSON_AddNumberToObject(document, "started_wall_ns", (double)first);
+	cJSON_AddNumberToObject(document, "duration_ms", (double)((last - first) / 1000000));
+	cJSON_AddNumberToObject(document, "parts", t->n_parts);
+	cJSON_AddNumberToObject(document, "chunks", v->n_chunks);
+	for (unsigned int i = 0; i < t->n_parts; i++)
+		for (unsigned int k = 0; k < t->parts[i].n_chunks; k++)
+			n_frames += t->parts[i].chunks[k].head.n_frames;
+	cJSON_AddNumberToObject(document, "frames", (double)n_frames);
+	cJSON_AddNumberToObject(document, "gap_frames", time != NULL ? (double)time->n_gap_frames : 0);
+	cJSON_AddNumberToObject(document, "missing_chunks", (double)v->missing_chunks);
+	cJSON_AddStringToObject(document, "call_id", d != NULL ? d->call_id : "");
+	cJSON_AddStringToObject(document, "rs_id", d != NULL ? d->rs_id : "");
+	cJSON_AddStringToObject(document, "cs_id", d != NULL ? d->cs_id : "");
+	cJSON_AddStringToObject(document, "src", d != NULL ? d->src : "");
+	cJSON_AddStringToObject(document, "agent", d != NULL ? d->agent : "");
+	participants = cJSON_AddArrayToObject(document, "participants");
+	for (unsigned int i = 0; d != NULL && i < d->n_participants; i++) {
+		cJSON *p = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(p, "id", d->participants[i].id);
+		cJSON_AddStringToObject(p, "aor", d->participants[i].aor);
+		cJSON_AddStringToObject(p, "name", d->participants[i].name);
+		cJSON_AddItemToArray(participants, p);
+	}
+	streams = cJSON_AddArrayToObject(document, "streams");
+	for (unsigned int i = 0; i < t->n_parts; i++)
+		for (unsigned int k = 0; t->parts[i].sealed && k < t->parts[i].seal.n_streams; k++)
+			cJSON_AddItemToArray(streams, stream_json(&t->parts[i].streams[k], t->parts[i].part, time));
+	findings = cJSON_AddArrayToObject(document, "findings");
+	for (unsigned int i = 0; i < s->n_findings; i++)
+		cJSON_AddItemToArray(findings, cJSON_CreateString(s->findings[i]));
+	return document;
+}
+
+static const char *
+json_text(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsString(item) && item->valuestring[0] != '\0' ? item->valuestring : "-";
+}
+
+static double
+json_number(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+	return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static void
+show_people(const cJSON *d)
+{
+	char lasted[32];
+	const cJSON *row;
+
+	printf("Recording     %s\n", json_text(d, "id"));
+	printf("State         %s (%s)\n", json_text(d, "state"), json_text(d, "reason"));
+	printf("Integrity     %s%s\n", json_text(d, "verdict"),
+	       cJSON_IsTrue(cJSON_GetObjectItem(d, "signature_checked")) ? ", signature verified"
+	                                                                 : " (signature not checked: no node.pub here)");
+	printf("Started       %s UTC, lasted %s\n", json_text(d, "started"),
+	       tool_duration((uint64_t)json_number(d, "duration_ms") * 1000000u, lasted));
+	printf("Call-ID       %s from %s (%s)\n", json_text(d, "call_id"), json_text(d, "src"), json_text(d, "agent"));
+	printf("Size          %.0f frames in %.0f chunks, %.0f part%s\n", json_number(d, "frames"),
+	       json_number(d, "chunks"), json_number(d, "parts"), json_number(d, "parts") == 1 ? "" : "s");
+	printf("Gaps          %.0f frames lost here, %.0f chunks missing\n", json_number(d, "gap_frames"),
+	       json_number(d, "missing_chunks"));
+	printf("Participants\n");
+	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "participants"))
+		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
+	printf("Streams\n  %-3s %-6s %-20s %-8s %-10s %9s %10s %9s\n", "NO", "LABEL", "SPEAKER", "CODEC", "SSRC", "RECORDED",
+	       "DUPLICATES", "LOST");
+	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "streams"))
+		printf("  %-3.0f %-6.6s %-20.20s %-8.8s %-10s %9.0f %10.0f %9.0f\n", json_number(row, "number"),
+		       json_text(row, "label"), json_text(row, "speaker"), json_text(row, "codec"),
+		       json_text(row, "ssrc"), json_number(row, "recorded"), json_number(row, "duplicates"),
+		       json_number(row, "lost_upstream"));
+	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))
+		printf("! %s\n", row->valuestring);
+	if (!cJSON_IsTrue(cJSON_GetObjectItem(d, "opened")))
+		printf("Not opened: the keys here do not fit, so names and codecs are not shown.\n");
+}
+
+int
+command_recordings_show(struct tool *t, const char *name)
+{
+	struct showing s = { .n_findings = 0 };
+	struct timeline *time = NULL;
+	struct verify_report v;
+	struct keystore *ks;
+	struct vault *vault;
+	struct tape *tape;
+	uint8_t node[32];
+	char why[CONFIG_WHY_MAX];
+	bool have_node = tool_node_public(t, node);
+	cJSON *document;
+	int status = tool_find(t, name, &vault, &tape);
+
+	if (status != TOOL_OK)
+		return status;
+	ks = t->no_keys ? NULL : tool_keystore(t, why, sizeof(why));
+	if (ks != NULL && timeline_make(&time, tape, ks, ignore, NULL) != SRS_OK)
+		time = NULL;
+	if (verify_tape(tape, have_node ? node : NULL, time != NULL ? ks : NULL, keep_finding, &s, &v) != SRS_OK) {
+		status = tool_fail(t, TOOL_FAILED, "no memory");
+		goto out;
+	}
+	document = show_json(tape, time, &v, &s);
+	status = v.verdict == VERIFY_DAMAGED ? TOOL_DAMAGED : TOOL_OK;
+	if (t->json) {
+		status = tool_print_json(document, status);
+	} else {
+		show_people(document);
+		cJSON_Delete(document);
+	}
+out:
+	for (unsigned int i = 0; i < s.n_findings; i++)
+		free(s.findings[i]);
+	timeline_free(time);
+	keystore_close(ks);
+	tape_free(tape);
+	vault_close(vault);
+	return status;
+}

@@ -1,0 +1,198 @@
+/* capstan: the operator's tool. Reads vaults and files without a running recorder and without DPDK. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/tool/tool.h"
+#include "lib/srs_log.h"
+
+#define SETTINGS_MAX 64
+
+extern char **environ;
+
+static const char help[] =
+        "Usage: capstan COMMAND [options]\n\n"
+        "Recordings\n"
+        "  recordings ls                    list them, newest first [--state S] [--text T] [--limit N]\n"
+        "  recordings show ID|FILE          one recording: who, when, which streams, what is missing, is it intact\n"
+        "  export ID|FILE --format F --output PATH\n"
+        "                                   wav: decoded audio, a channel a stream; reel: still sealed;\n"
+        "                                   pcapng: the RTP packets\n"
+        "  verify [ID|FILE]                 is anything lost or changed? Without a name: the whole vault.\n"
+        "                                   --no-keys: as somebody who may not listen\n"
+        "Node\n"
+        "  sessions ls                      calls of the running recorder\n"
+        "  keys ls                          key encryption keys of this node\n"
+        "  doctor                           is this machine fit? One line a check, with the remedy\n"
+        "  fsck [--rebuild]                 check the vault's files; --rebuild makes the catalog anew from them\n"
+        "Files\n"
+        "  config check [FILE]              file, line and rule of what is wrong; ports and memory arithmetic\n"
+        "  metadata check FILE              deviations of an rs-metadata document (or a SIP message holding one)\n\n"
+        "Options\n"
+        "  --config FILE  --env FILE  --set NAME=VALUE    as the recorder's\n"
+        "  --node-pub FILE   public key of the node that sealed (default: the keystore's node.pub)\n"
+        "  --json            one JSON document on standard output     --quiet   no progress bar\n"
+        "  --help            this page                                --version\n\n"
+        "Exit status: 0 all is well; 1 damaged or not all right; 2 wrong command line or configuration;\n"
+        "3 not found; 4 the keys here do not open it; 5 the system failed.\n";
+
+enum option_long {
+	OPT_CONFIG = 256, OPT_ENV, OPT_SET, OPT_NODE_PUB, OPT_JSON, OPT_QUIET, OPT_FORMAT, OPT_OUTPUT, OPT_STATE,
+	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_VERSION,
+};
+
+static const struct option options[] = {
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "env", required_argument, NULL, OPT_ENV },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "node-pub", required_argument, NULL, OPT_NODE_PUB },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "format", required_argument, NULL, OPT_FORMAT },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "text", required_argument, NULL, OPT_TEXT },
+	{ "limit", required_argument, NULL, OPT_LIMIT },
+	{ "rebuild", no_argument, NULL, OPT_REBUILD },
+	{ "no-keys", no_argument, NULL, OPT_NO_KEYS },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static struct tool tool;
+static const char *settings[SETTINGS_MAX + 1];
+static unsigned int n_settings;
+static struct config_sources sources;
+
+static int
+take_options(int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (option) {
+		case OPT_CONFIG:
+			sources.yaml_path = optarg;
+			break;
+		case OPT_ENV:
+			sources.env_path = optarg;
+			break;
+		case OPT_SET:
+			if (n_settings == SETTINGS_MAX)
+				return tool_fail(&tool, TOOL_USAGE, "at most %d --set", SETTINGS_MAX);
+			settings[n_settings++] = optarg;
+			break;
+		case OPT_NODE_PUB:
+			tool.node_pub = optarg;
+			break;
+		case OPT_JSON:
+			tool.json = true;
+			break;
+		case OPT_QUIET:
+			tool.quiet = true;
+			break;
+		case OPT_FORMAT:
+			tool.format = optarg;
+			break;
+		case OPT_OUTPUT:
+			tool.output = optarg;
+			break;
+		case OPT_STATE:
+			tool.state = optarg;
+			break;
+		case OPT_TEXT:
+			tool.text = optarg;
+			break;
+		case OPT_LIMIT:
+			tool.limit = (unsigned int)strtoul(optarg, NULL, 10);
+			break;
+		case OPT_REBUILD:
+			tool.rebuild = true;
+			break;
+		case OPT_NO_KEYS:
+			tool.no_keys = true;
+			break;
+		case OPT_VERSION:
+			puts("capstan " SRS_VERSION);
+			exit(TOOL_OK);
+		case 'h':
+			fputs(help, stdout);
+			exit(TOOL_OK);
+		default:
+			return TOOL_USAGE; /* getopt said why */
+		}
+	}
+	return TOOL_OK;
+}
+
+/* The commands that need no valid configuration. @return -1: another command */
+static int
+run_file_command(const char *noun, const char *verb, const char *name)
+{
+	if (strcmp(noun, "config") == 0 && strcmp(verb, "check") == 0) {
+		if (name != NULL)
+			sources.yaml_path = name;
+		return command_config_check(&tool, &sources);
+	}
+	if (strcmp(noun, "metadata") == 0 && strcmp(verb, "check") == 0) {
+		if (name == NULL)
+			return tool_fail(&tool, TOOL_USAGE, "metadata check: name the file");
+		return command_metadata_check(&tool, name);
+	}
+	return -1;
+}
+
+static int
+run_command(char **words, int n)
+{
+	const char *noun = words[0];
+	const char *verb = n > 1 ? words[1] : "";
+
+	if (strcmp(noun, "recordings") == 0 && strcmp(verb, "ls") == 0 && n == 2)
+		return command_recordings_ls(&tool);
+	if (strcmp(noun, "recordings") == 0 && strcmp(verb, "show") == 0 && n == 3)
+		return command_recordings_show(&tool, words[2]);
+	if (strcmp(noun, "export") == 0 && n == 2)
+		return command_export(&tool, words[1]);
+	if (strcmp(noun, "verify") == 0 && n <= 2)
+		return command_verify(&tool, n == 2 ? words[1] : NULL);
+	if (strcmp(noun, "fsck") == 0 && n == 1)
+		return command_fsck(&tool);
+	if (strcmp(noun, "doctor") == 0 && n == 1)
+		return command_doctor(&tool);
+	if (strcmp(noun, "keys") == 0 && strcmp(verb, "ls") == 0 && n == 2)
+		return command_keys_ls(&tool);
+	if (strcmp(noun, "sessions") == 0 && strcmp(verb, "ls") == 0 && n == 2)
+		return command_sessions_ls(&tool);
+	return tool_fail(&tool, TOOL_USAGE, "no such command: %s%s%s; `capstan --help` lists them", noun,
+	                 n > 1 ? " " : "", verb);
+}
+
+int
+main(int argc, char **argv)
+{
+	char why[CONFIG_WHY_MAX];
+	int status = take_options(argc, argv);
+	int n;
+
+	if (status != TOOL_OK)
+		return status;
+	n = argc - optind;
+	if (n == 0) {
+		fputs(help, stderr);
+		return TOOL_USAGE;
+	}
+	srs_log_level_set(SRS_LOG_ERROR);
+	sources.environ = environ;
+	sources.flags = settings;
+	status = run_file_command(argv[optind], n > 1 ? argv[optind + 1] : "", n > 2 ? argv[optind + 2] : NULL);
+	if (status >= 0)
+		return status;
+	if (config_load(&tool.config, &sources, why, sizeof(why)) != SRS_OK)
+		return tool_fail(&tool, TOOL_USAGE, "%s", why);
+	status = run_command(argv + optind, n);
+	config_free(tool.config);
+	return status;
+}
