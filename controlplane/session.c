@@ -113,7 +113,7 @@ session_hang_up(struct session *s, unsigned int cause, const char *reason)
 	session_count(s->all, SESSION_ENDED);
 	session_drain(s);
 	if (d != NULL)
-		dialog_end(d, cause, reason);	/* may call on_ended() at once */
+		dialog_end(d, cause, reason);
 }
 
 static void
@@ -363,6 +363,8 @@ session_settle(struct session *s)
 			break;
 		(void)session_dispatch(s, event);
 	}
+	if (s->all->floor.on_posted != NULL)
+		s->all->floor.on_posted(s->all->floor.posted_ctx);
 	if (s->closed)
 		session_free(s);
 }
@@ -545,8 +547,9 @@ sessions_on_event(void *ctx, const struct dataplane_event *e)
 	uint32_t slot = (uint32_t)(e->cookie >> 16);
 	struct session *s = slot < all->n_slots ? all->slots[slot] : NULL;
 	unsigned int kind = (e->cookie >> 8) & 0xff;
+	bool recovered = e->kind == EVENT_RECORDING_SEALED && e->recording == DATAPLANE_NONE;
 
-	if (e->kind >= EVENT_RECORDING_PLACED || (e->cookie == 0 && e->kind == EVENT_RECORDING_SEALED)) {
+	if (e->kind >= EVENT_RECORDING_PLACED || recovered) {
 		session_recordings_on_stray(all, e);
 		return;
 	}

@@ -31,6 +31,9 @@ struct session_floor {
 	struct media *media;
 	struct keys *keys;
 	struct catalog *catalog;
+	/** Commands were posted to the data plane: poll it soon. NULL: nobody asks. */
+	void (*on_posted)(void *ctx);
+	void *posted_ctx;
 };
 
 SRS_MUST_CHECK enum srs_err sessions_create(struct sessions **out, const struct session_floor *floor);
@@ -43,6 +46,9 @@ void sessions_tick(struct sessions *all);
 
 /** Take no more calls, end all with BYE and seal them. Done when sessions_n() is 0. */
 void sessions_stop(struct sessions *all);
+/** After dataplane_stop(): say in the catalog which segments were finished on the way out. The one place of this module
+ * that looks at a file. */
+void sessions_segments_close(struct sessions *all);
 /** Sessions that hold anything: a dialog, streams or recordings. */
 unsigned int sessions_n(const struct sessions *all);
 /** Would a call be taken now? @param why filled when not */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "crypto/secret.h"
 #include "lib/srs_assert.h"
@@ -307,7 +308,6 @@ sealed_row_post(struct sessions *all, const struct dataplane_event *e, const uin
 	struct catalog_recording row = {
 		.state = state,
 		.reason = reason,
-		.started_wall_ns = 0,
 		.ended_wall_ns = (int64_t)e->u.sealed.last_wall_ns,
 		.n_parts = e->part + 1,
 		.n_frames = e->u.sealed.n_frames,
@@ -395,10 +395,16 @@ session_recording_on_event(struct session *s, unsigned int i, const struct datap
 }
 
 static void
-segment_row_post(struct sessions *all, const struct dataplane_event *e)
+segment_path(const struct sessions *all, const struct dataplane_event *e, bool finished, char path[SEGMENT_PATH_MAX])
 {
-	const struct config *c = all->floor.config;
-	bool finished = e->kind == EVENT_SEGMENT_FINISHED;
+	(void)snprintf(path, SEGMENT_PATH_MAX, "%s/segments/%" PRIu32 "-%08" PRIu64 ".%s",
+	               all->floor.config->storage.devices[e->u.segment.device_i], e->u.segment.device_i,
+	               e->u.segment.sequence, finished ? "seg" : "open");
+}
+
+static void
+segment_row_post(struct sessions *all, const struct dataplane_event *e, bool finished)
+{
 	char path[SEGMENT_PATH_MAX];
 	struct catalog_segment row = {
 		.path = path,
@@ -408,14 +414,42 @@ segment_row_post(struct sessions *all, const struct dataplane_event *e)
 		.n_slots_used = e->u.segment.n_slots_used,
 	};
 
-	if (e->u.segment.device_i >= c->storage.n_devices)
-		return;
-	(void)snprintf(path, sizeof(path), "%s/segments/%" PRIu32 "-%08" PRIu64 ".%s",
-	               c->storage.devices[e->u.segment.device_i], e->u.segment.device_i, e->u.segment.sequence,
-	               finished ? "seg" : "open");
+	segment_path(all, e, finished, path);
 	memcpy(row.uuid, e->u.segment.uuid, sizeof(row.uuid));
 	memcpy(row.digest, e->u.segment.digest, sizeof(row.digest));
 	catalog_post(all, catalog_post_segment(all->floor.catalog, &row));
+}
+
+static void
+segment_on_event(struct sessions *all, const struct dataplane_event *e)
+{
+	bool finished = e->kind == EVENT_SEGMENT_FINISHED;
+	struct dataplane_event *open;
+
+	if (e->u.segment.device_i >= all->floor.config->storage.n_devices)
+		return;
+	open = &all->open_segments[e->u.segment.device_i];
+	if (!finished)
+		*open = *e;
+	else if (memcmp(open->u.segment.uuid, e->u.segment.uuid, REEL_ID_SIZE) == 0)
+		memset(open, 0, sizeof(*open));
+	segment_row_post(all, e, finished);
+}
+
+/* The writers finish their last segments while they stop, after the last event could be read. */
+void
+sessions_segments_close(struct sessions *all)
+{
+	for (unsigned int i = 0; i < all->floor.config->storage.n_devices; i++) {
+		struct dataplane_event *open = &all->open_segments[i];
+		char path[SEGMENT_PATH_MAX];
+
+		if (open->kind != EVENT_SEGMENT_OPENED)
+			continue;
+		segment_path(all, open, true, path);
+		if (access(path, F_OK) == 0)
+			segment_row_post(all, open, true);
+	}
 }
 
 void
@@ -427,11 +461,13 @@ session_recordings_on_stray(struct sessions *all, const struct dataplane_event *
 		break;
 	case EVENT_SEGMENT_OPENED:
 	case EVENT_SEGMENT_FINISHED:
-		segment_row_post(all, e);
+		segment_on_event(all, e);
 		break;
 	case EVENT_RECORDING_SEALED:	/* left open by an earlier process */
-		session_count(all, SESSION_INTERRUPTED);
-		sealed_row_post(all, e, e->recording_id, "interrupted", "interrupted");
+		if (e->u.sealed.interrupted)
+			session_count(all, SESSION_INTERRUPTED);
+		sealed_row_post(all, e, e->recording_id, e->u.sealed.interrupted ? "interrupted" : "sealed",
+		                e->u.sealed.interrupted ? "interrupted" : NULL);
 		break;
 	case EVENT_DEVICE_FULL:
 	case EVENT_DEVICE_FAILED:
