@@ -383,7 +383,7 @@ call_start(struct call *c, const struct call_plan *plan, unsigned int number, ui
 		m->seed = seed;
 		m->ssrc = (uint32_t)(media_random(seed) * 4294967295.0);
 		m->seq = (uint16_t)(media_random(seed) * 65535.0);
-		m->timestamp = (uint32_t)(media_random(seed) * 4294967295.0);
+		m->timestamp = m->first_timestamp = (uint32_t)(media_random(seed) * 4294967295.0);
 		if (!open_media(c, i)) {
 			c->state = CALL_DONE;
 			return false;
@@ -707,7 +707,7 @@ call_tick(struct call *c, uint64_t now_ms)
 			more = true;
 	if (c->plan->rtcp && now_ms >= c->report_ms) {
 		for (unsigned int i = 0; i < c->n_streams; i++)
-			media_stream_report(&c->streams[i], c->participant_ids[i]);
+			media_stream_report(&c->streams[i], c->participant_ids[i], elapsed);
 		c->report_ms = now_ms + REPORT_MS;
 	}
 	tick_hold(c, elapsed, now_ms);

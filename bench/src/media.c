@@ -303,7 +303,7 @@ media_stream_tick(struct media_stream *m, uint32_t elapsed_ms, bool on_hold)
 }
 
 void
-media_stream_report(struct media_stream *m, const char *cname)
+media_stream_report(struct media_stream *m, const char *cname, uint32_t elapsed_ms)
 {
 	uint8_t packet[128];
 	size_t name_len = strlen(cname) < 60 ? strlen(cname) : 60;
@@ -318,7 +318,7 @@ media_stream_report(struct media_stream *m, const char *cname)
 	put32(packet + 4, m->ssrc);
 	put32(packet + 8, (uint32_t)(now.tv_sec + 2208988800u)); /* 1900 to 1970 */
 	put32(packet + 12, (uint32_t)(((uint64_t)now.tv_nsec << 32) / 1000000000u));
-	put32(packet + 16, m->timestamp);
+	put32(packet + 16, m->first_timestamp + elapsed_ms * (RATE / 1000)); /* of now, not of the next packet */
 	put32(packet + 20, (uint32_t)m->sent);
 	put32(packet + 24, (uint32_t)m->octets);
 	packet[28] = 0x81;

@@ -46,7 +46,7 @@ struct media_stream {
 	uint32_t *seed;
 	uint32_t ssrc;
 	uint16_t seq;
-	uint32_t timestamp;
+	uint32_t timestamp, first_timestamp;
 	size_t at;		/* next sample or packet */
 	int fd;
 	/* a packet held back by reordering goes out behind its successor */
@@ -62,7 +62,7 @@ bool media_stream_tick(struct media_stream *m, uint32_t elapsed_ms, bool on_hold
 /** Send what reordering still holds back. */
 void media_stream_flush(struct media_stream *m);
 /** A sender report and SDES in one compound packet (RFC 3550 §6.4.1). */
-void media_stream_report(struct media_stream *m, const char *cname);
+void media_stream_report(struct media_stream *m, const char *cname, uint32_t elapsed_ms);
 /** RTCP BYE (RFC 3550 §6.6). */
 void media_stream_bye(struct media_stream *m);
 
