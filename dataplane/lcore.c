@@ -20,7 +20,7 @@
 #define CHUNKS_A_TURN    64	/* passed on because of age */
 #define HOUSEKEEPING_HZ  1000
 #define IDLE_PAUSES      512	/* empty polls before the first sleep */
-#define PREFETCH_AHEAD   4
+#define PREFETCH_AHEAD   6
 
 /* ---- the burst, phase by phase ---- */
 
@@ -37,9 +37,13 @@ checksum_of(const struct rte_mbuf *m)
 static void
 rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], uint16_t n)
 {
+	for (uint16_t i = 0; i < n && i < 2 * PREFETCH_AHEAD; i++)
+		rte_prefetch0(m[i]);
 	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (uint16_t i = 0; i < n; i++) {
+		if (i + 2 * PREFETCH_AHEAD < n)
+			rte_prefetch0(m[i + 2 * PREFETCH_AHEAD]);
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + PREFETCH_AHEAD], void *));
 		packet_parse(lc->spec.steer, lc->spec.lcore_i, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len,
@@ -49,6 +53,7 @@ rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], u
 			pkt[i].for_reply = false;
 			pkt[i].udp_port = 0;
 		}
+		rte_prefetch0(&lc->spec.streams->slot_of[pkt[i].address_i][pkt[i].udp_port]);
 	}
 }
 
@@ -62,6 +67,11 @@ rx_lookup(const struct stream_table *streams, struct rx_packet pkt[], uint16_t n
 			pkt[i].stream = &streams->slots[slot & ~SLOT_RTCP];
 			rte_prefetch0(pkt[i].stream);
 			rte_prefetch0(&pkt[i].stream->first);
+			if (likely(pkt[i].verdict == RX_PENDING)) {	/* the payload, for rx_append */
+				rte_prefetch0(pkt[i].bytes + SRS_CACHE_LINE / 2);
+				rte_prefetch0(pkt[i].bytes + 3 * SRS_CACHE_LINE / 2);
+				rte_prefetch0(pkt[i].bytes + 5 * SRS_CACHE_LINE / 2);
+			}
 			if (slot & SLOT_RTCP)
 				pkt[i].kind = PACKET_RTCP;
 		} else if (pkt[i].verdict == RX_PENDING) {

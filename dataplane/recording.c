@@ -7,6 +7,8 @@
 
 #include "lib/srs_assert.h"
 
+/* A body that fits any chunk, also the first of a part, which carries the key commitment. */
+#define BODY_SURE  (REEL_BODY_MAX - REEL_COMMITMENT_SIZE)
 #define REFILL_MAX 256	/* chunks taken back at once */
 
 void
@@ -107,6 +109,7 @@ open_chunk(struct recorder *r, struct recording *rec, enum reel_class class, boo
 	rec->body = chunk->body;
 	rec->used = 0;
 	rec->limit = (uint16_t)reel_chunk_body_max(chunk->chunk_no == 0 ? REEL_CHUNK_COMMITMENT : 0);
+	srs_assert(rec->limit >= BODY_SURE);
 	rec->n_frames = 0;
 	rec->first_wall_ns = rec->last_wall_ns = wall_ns;
 	rec->class = (uint8_t)class;
@@ -151,7 +154,7 @@ append_pieces(struct recorder *r, struct recording *rec, const struct recording_
 {
 	enum reel_class class = class_of(f->kind);
 	bool media = class == REEL_CLASS_MEDIA;
-	uint32_t piece_min = (uint32_t)reel_chunk_body_max(REEL_CHUNK_COMMITMENT) - REEL_FRAME_HEADER_SIZE;
+	uint32_t piece_min = BODY_SURE - REEL_FRAME_HEADER_SIZE;
 	uint32_t need = f->len / piece_min + 1, done = 0;
 
 	if (r->chunks->n_empty < need + (media ? r->chunks->reserve : 0)) {
@@ -194,7 +197,7 @@ append(struct recorder *r, struct recording *rec, const struct recording_frame *
 	if (rec->chunk != NULL && (rec->class != class || f->wall_ns < rec->last_wall_ns ||
 	                           f->wall_ns - rec->first_wall_ns >= r->age_ns))
 		recording_close(r, rec);
-	if (unlikely(need > reel_chunk_body_max(REEL_CHUNK_COMMITMENT)))
+	if (unlikely(need > BODY_SURE))
 		return append_pieces(r, rec, f);
 	if (rec->chunk != NULL && need > (uint32_t)(rec->limit - rec->used))
 		recording_close(r, rec);	/* a small frame stays in one piece */

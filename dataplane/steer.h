@@ -3,6 +3,7 @@
 #ifndef STEER_H
 #define STEER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dataplane/dataplane.h"
@@ -37,6 +38,13 @@ steer_bucket(const uint8_t *ip, unsigned int len)
 	return h >> 24;
 }
 
+/** Compare two addresses of the same version. */
+static inline bool
+steer_ip_equal(uint8_t version, const uint8_t *a, const uint8_t *b)
+{
+	return version == 4 ? __builtin_memcmp(a, b, 4) == 0 : __builtin_memcmp(a, b, 16) == 0;
+}
+
 /** The index of one of our addresses, or STEER_NONE. @param version 4 or 6 */
 static inline uint16_t
 steer_find(const struct steer *s, uint8_t version, const uint8_t *ip)
@@ -48,7 +56,7 @@ steer_find(const struct steer *s, uint8_t version, const uint8_t *ip)
 
 		if (i == STEER_NONE)
 			return STEER_NONE;
-		if (s->address[i].ip_version == version && __builtin_memcmp(s->address[i].ip, ip, len) == 0)
+		if (s->address[i].ip_version == version && steer_ip_equal(version, s->address[i].ip, ip))
 			return i;
 	}
 }

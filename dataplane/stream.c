@@ -148,7 +148,7 @@ static bool
 held_from_same(const struct hold *h, const struct rx_packet *p)
 {
 	return h->source.ip_version == p->ip_version && h->source.udp_port == p->source_port &&
-	       memcmp(h->source.ip, p->source_ip, p->ip_version == 4 ? 4 : 16) == 0;
+	       steer_ip_equal(p->ip_version, h->source.ip, p->source_ip);
 }
 
 static enum stream_source
@@ -202,7 +202,7 @@ stream_source_check(struct stream *s, const struct rx_packet *p, uint64_t wall_n
 	if (__builtin_expect((s->flags & STREAM_F_LOCKED) == 0, 0))
 		return probation(s, p, wall_ns, pool, c);
 	if (s->source_version != p->ip_version ||
-	    memcmp(s->source_ip, p->source_ip, p->ip_version == 4 ? 4 : 16) != 0)
+	    !steer_ip_equal(p->ip_version, s->source_ip, p->source_ip))
 		return STREAM_SOURCE_OTHER;
 	/* RTCP comes from a port of its own when it is not muxed */
 	if ((s->flags & STREAM_F_LOCKED_PORT) && p->kind == PACKET_RTP && s->source_port != p->source_port)
