@@ -338,7 +338,7 @@ request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 	free(a);
 	if (strncmp(path, recording, sizeof(recording) - 1) == 0 && path[sizeof(recording) - 1] != '\0')
 		return reply_send(wsi, visit, rest_page_recording(&r->view, path + sizeof(recording) - 1));
-	return reply_send(wsi, visit, rest_error(404, "there is nothing at this path", "docs/operations.md lists the paths"));
+	return reply_send(wsi, visit, rest_error(404, "there is nothing at this path", "try /health, /metrics, /api/v1/sessions or /api/v1/recordings"));
 }
 
 static int
