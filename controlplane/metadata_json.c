@@ -39,7 +39,7 @@ put_text(struct json *j, cJSON *object, const char *name, const char *text)
 		j->nomem |= cJSON_AddStringToObject(object, name, text) == NULL;
 }
 
-/* ns as text: JSON numbers end at 2^53 for most readers */
+/* wall_ns as raw digits: a double, which is all that cJSON knows, would round it */
 static void
 put_time(struct json *j, cJSON *object, const char *name, const struct metadata_time *t)
 {
@@ -60,7 +60,7 @@ put_time(struct json *j, cJSON *object, const char *name, const struct metadata_
 			digits[--at] = (char)('0' + v % 10);
 		if (t->wall_ns < 0)
 			digits[--at] = '-';
-		put_text(j, o, "wall_ns", digits + at);
+		j->nomem |= cJSON_AddRawToObject(o, "wall_ns", digits + at) == NULL;
 	}
 }
 
@@ -233,8 +233,7 @@ metadata_deviations_json(const struct metadata *m)
 		const struct metadata_deviation *d = &m->deviations[i];
 		cJSON *o = object_in(&j, root);
 
-		if (d->line != 0)
-			j.nomem |= cJSON_AddNumberToObject(o, "line", d->line) == NULL;
+		j.nomem |= cJSON_AddNumberToObject(o, "line", d->line) == NULL;
 		put_text(&j, o, "path", d->path);
 		put_text(&j, o, "rule", d->rule);
 	}

@@ -591,8 +591,12 @@ read_root(struct reading *r, xmlNode *root)
 	if (!read_dialect(r, root))
 		return false;
 	read_mode(r, root);
-	if (r->m->dialect == METADATA_HANDMADE && node_has_attribute(root, "session"))
-		session_of(r, root, node_attribute(r, root, "session"));
+	if (r->m->dialect == METADATA_HANDMADE && node_has_attribute(root, "session")) {
+		struct metadata_session *s = session_of(r, root, node_attribute(r, root, "session"));
+
+		if (s != NULL)
+			s->declared = true;
+	}
 	node_read_children(r, root, fields, r->m, &r->m->extension);
 	if (!r->m->partial)
 		metadata_references_check(r, root);

@@ -185,7 +185,7 @@ labels_without_partner_are_deviations(void **state)
 	assert_deviation(m, 0, "/sdp/m[2]", "no stream names");
 	assert_deviation(m, 30, "/recording/stream[2]", "no m-line has");
 	json = metadata_deviations_json(m);
-	assert_string_equal(json, "[{\"path\":\"/sdp/m[2]\",\"rule\":\"label of an m-line that no stream names (RFC 7865 §6.7)\"},"
+	assert_string_equal(json, "[{\"line\":0,\"path\":\"/sdp/m[2]\",\"rule\":\"label of an m-line that no stream names (RFC 7865 §6.7)\"},"
 	                          "{\"line\":30,\"path\":\"/recording/stream[2]\","
 	                          "\"rule\":\"stream whose label no m-line has (RFC 7865 §6.7)\"}]");
 	free(json);
@@ -273,6 +273,7 @@ handmade_attribute_style_is_read(void **state)
 	assert_int_equal(m->dialect, METADATA_HANDMADE);
 	assert_int_equal(m->n_sessions, 1);
 	assert_string_equal(m->sessions[0].id, "call-7");
+	assert_null(find_deviation(m, "refers to"));
 	assert_int_equal(m->n_participants, 2);
 	assert_string_equal(m->participants[0].names[0].aor, "sip:ada@harbour.example");
 	assert_string_equal(m->participants[0].names[0].name, "Ada at desk");
