@@ -13,8 +13,7 @@ struct answer_writer {
 	bool full;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-put(struct answer_writer *w, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) put(struct answer_writer *w, const char *format, ...)
 {
 	va_list args;
 	int n;
@@ -43,7 +42,7 @@ put_codecs(struct answer_writer *w, const struct offer_media *m)
 		const struct offer_codec *c = &m->codecs[i];
 
 		if (c->name[0] == '\0')
-			continue;	/* dynamic and unnamed: recorded raw, nothing to say about it */
+			continue; /* dynamic and unnamed: recorded raw, nothing to say about it */
 		put(w, "a=rtpmap:%u %s/%" PRIu32, c->payload_type, c->name, c->clock_hz);
 		if (c->channels > 1)
 			put(w, "/%u", c->channels);
@@ -86,13 +85,13 @@ put_media(struct answer_writer *w, const struct offer_media *m, const struct ans
 
 size_t
 answer_write(const struct offer *o, const struct answer_media *decided, const char *origin_ip,
-             uint64_t session_id, uint64_t version, char *out, size_t out_len)
+	     uint64_t session_id, uint64_t version, char *out, size_t out_len)
 {
 	struct answer_writer w = { .out = out, .max = out_len, .full = out_len == 0 };
 	int ip_version = ip_version_of(origin_ip);
 
-	put(&w, "v=0\r\no=capstan %" PRIu64 " %" PRIu64 " IN IP%d %s\r\ns=-\r\n", session_id, version, ip_version,
-	    origin_ip);
+	put(&w, "v=0\r\no=capstan %" PRIu64 " %" PRIu64 " IN IP%d %s\r\ns=-\r\n", session_id, version,
+	    ip_version, origin_ip);
 	/* also at session level: every m-line needs a c=, the refused ones too (RFC 8866 §5.7) */
 	put(&w, "c=IN IP%d %s\r\nt=0 0\r\n", ip_version, origin_ip);
 	for (unsigned int i = 0; i < o->n_media; i++)
@@ -105,7 +104,7 @@ answer_write(const struct offer *o, const struct answer_media *decided, const ch
 struct striker {
 	char *bytes;
 	size_t len;
-	unsigned int n;		/* secrets struck out */
+	unsigned int n; /* secrets struck out */
 };
 
 static bool
@@ -197,8 +196,8 @@ strike_crypto(struct striker *s, size_t i)
 			at = skip_blanks(s, at + strlen("inline:"));
 			return strike(s, at, word_end(s, at));
 		}
-	i = word_end(s, skip_blanks(s, i));	/* tag */
-	i = word_end(s, skip_blanks(s, i));	/* suite */
+	i = word_end(s, skip_blanks(s, i)); /* tag */
+	i = word_end(s, skip_blanks(s, i)); /* suite */
 	return strike(s, i, end);
 }
 
@@ -213,26 +212,29 @@ static size_t
 strike_at(struct striker *s, size_t i)
 {
 	switch (s->bytes[i]) {
-	case 'a': case 'A':
+	case 'a':
+	case 'A':
 		if (at_word(s, i, "a=crypto:"))
 			return strike_crypto(s, i + strlen("a=crypto:"));
 		if (at_word(s, i, "a=ice-pwd:"))
 			return strike(s, i + strlen("a=ice-pwd:"), line_end(s, i));
-		if (at_word(s, i, "a=key-mgmt:"))	/* RFC 4567: MIKEY messages hold keys */
+		if (at_word(s, i, "a=key-mgmt:")) /* RFC 4567: MIKEY messages hold keys */
 			return strike(s, i + strlen("a=key-mgmt:"), line_end(s, i));
-		if (at_word(s, i, "authorization")) {	/* Proxy-Authorization ends in it too */
+		if (at_word(s, i, "authorization")) { /* Proxy-Authorization ends in it too */
 			size_t colon = skip_blanks(s, i + strlen("authorization"));
 
 			if (colon < s->len && s->bytes[colon] == ':')
 				return strike(s, colon + 1, folded_end(s, colon));
 		}
 		return i;
-	case 'i': case 'I':
+	case 'i':
+	case 'I':
 		if (at_word(s, i, "inline:"))
 			return strike(s, i + strlen("inline:"), word_end(s, i));
 		return i;
-	case 'k': case 'K':
-		if (at_word(s, i, "k=") && at_line_start(s, i))	/* RFC 4566 §5.12 */
+	case 'k':
+	case 'K':
+		if (at_word(s, i, "k=") && at_line_start(s, i)) /* RFC 4566 §5.12 */
 			return strike(s, i + strlen("k="), line_end(s, i));
 		return i;
 	default:

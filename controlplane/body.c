@@ -11,8 +11,8 @@
 struct splitter {
 	struct body *out;
 	const char **why;
-	bool unknown_required;	/* handling=required stands there */
-	bool unknown_implied;	/* no handling parameter: RFC 5621 §8 reads it as required */
+	bool unknown_required; /* handling=required stands there */
+	bool unknown_implied;  /* no handling parameter: RFC 5621 §8 reads it as required */
 };
 
 /* What the header fields of one part say. */
@@ -23,7 +23,7 @@ struct part_header {
 static bool
 is_blank(uint8_t c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';	/* folded values keep their line ends */
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n'; /* folded values keep their line ends */
 }
 
 static struct span
@@ -144,7 +144,8 @@ kind_of(struct span type)
 	if (equal_nocase(type, "application/sdp"))
 		return BODY_SDP;
 	/* The second name is RFC 7866's as first printed; RFC 9806 §2 put it right. */
-	if (equal_nocase(type, "application/rs-metadata+xml") || equal_nocase(type, "application/rs-metadata"))
+	if (equal_nocase(type, "application/rs-metadata+xml") ||
+	    equal_nocase(type, "application/rs-metadata"))
 		return BODY_METADATA;
 	if (equal_nocase(type, "application/rs-metadata-request"))
 		return BODY_METADATA_REQUEST;
@@ -189,7 +190,8 @@ add_part(struct splitter *s, const struct part_header *h, struct span bytes, boo
 		s->unknown_implied |= !alternative && strcasecmp(handling, "optional") != 0;
 	}
 	/* early-session (RFC 3959) describes other media than the session's */
-	if (part->kind == BODY_SDP && s->out->sdp == NULL && !equal_nocase(part->disposition, "early-session"))
+	if (part->kind == BODY_SDP && s->out->sdp == NULL &&
+	    !equal_nocase(part->disposition, "early-session"))
 		s->out->sdp = part;
 	if (part->kind == BODY_METADATA && s->out->metadata == NULL)
 		s->out->metadata = part;
@@ -260,11 +262,11 @@ line_delimiter(struct span line, const char *boundary, size_t boundary_len)
 		d = DELIMITER_CLOSE;
 		line = span_of(line.bytes + 2, line.len - 2);
 	}
-	return trim(line).len == 0 ? d : DELIMITER_NONE;	/* RFC 2046 transport padding */
+	return trim(line).len == 0 ? d : DELIMITER_NONE; /* RFC 2046 transport padding */
 }
 
-static enum srs_err split(struct splitter *s, const struct part_header *h, struct span bytes, unsigned int depth,
-                          bool alternative);
+static enum srs_err split(struct splitter *s, const struct part_header *h, struct span bytes,
+			  unsigned int depth, bool alternative);
 
 static enum srs_err
 split_part(struct splitter *s, struct span part, unsigned int depth, bool alternative)
@@ -294,14 +296,15 @@ split_multipart(struct splitter *s, struct span content_type, struct span bytes,
 	bool alternative = starts_nocase(content_type, "multipart/alternative");
 	char boundary[BOUNDARY_MAX + 1];
 	size_t boundary_len;
-	const uint8_t *start = NULL;	/* of the part that is open */
+	const uint8_t *start = NULL; /* of the part that is open */
 	bool cut = false;
 
 	if (depth == BODY_DEPTH_MAX) {
 		*s->why = "multipart inside multipart deeper than 3";
 		return SRS_ERR_LIMIT;
 	}
-	if (!value_parameter(content_type, "boundary", boundary, sizeof(boundary), &cut) || boundary[0] == '\0') {
+	if (!value_parameter(content_type, "boundary", boundary, sizeof(boundary), &cut) ||
+	    boundary[0] == '\0') {
 		*s->why = "multipart Content-Type without a boundary parameter";
 		return SRS_ERR_INVALID;
 	}
@@ -331,7 +334,8 @@ split_multipart(struct splitter *s, struct span content_type, struct span bytes,
 }
 
 static enum srs_err
-split(struct splitter *s, const struct part_header *h, struct span bytes, unsigned int depth, bool alternative)
+split(struct splitter *s, const struct part_header *h, struct span bytes, unsigned int depth,
+      bool alternative)
 {
 	if (starts_nocase(h->content_type, "multipart/"))
 		return split_multipart(s, h->content_type, bytes, depth);
@@ -340,7 +344,7 @@ split(struct splitter *s, const struct part_header *h, struct span bytes, unsign
 
 enum srs_err
 body_split(struct body *out, const char *content_type, const char *disposition, struct span bytes,
-           const char **why)
+	   const char **why)
 {
 	struct splitter s = { .out = out, .why = why };
 	struct part_header h = {

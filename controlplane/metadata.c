@@ -123,8 +123,8 @@ move_time(struct metadata_time *to, struct metadata_time *from)
 
 /* A new start takes an old end away: the item is associated again. */
 static void
-move_times(struct metadata_time *associated, struct metadata_time *disassociated, struct metadata_time *from_associated,
-           struct metadata_time *from_disassociated)
+move_times(struct metadata_time *associated, struct metadata_time *disassociated,
+	   struct metadata_time *from_associated, struct metadata_time *from_disassociated)
 {
 	if (from_associated->text[0] != '\0' && from_disassociated->text[0] == '\0')
 		metadata_time_free(disassociated);
@@ -185,7 +185,7 @@ merge_participants(struct metadata *s, struct metadata *u)
 			continue;
 		}
 		move_text(&to->extension, &from->extension);
-		if (from->n_names != 0) {	/* the old names go with `from` */
+		if (from->n_names != 0) { /* the old names go with `from` */
 			struct metadata_name *names = to->names;
 			unsigned int n_names = to->n_names;
 
@@ -223,7 +223,8 @@ merge_participant_sessions(struct metadata *s, struct metadata *u)
 {
 	for (unsigned int i = 0; i < u->n_participant_sessions; i++) {
 		struct metadata_participant_session *from = &u->participant_sessions[i];
-		struct metadata_participant_session *to = participant_session_find(s, from->participant, from->session);
+		struct metadata_participant_session *to =
+		    participant_session_find(s, from->participant, from->session);
 
 		if (to == NULL) {
 			s->participant_sessions[s->n_participant_sessions++] = *from;
@@ -265,7 +266,7 @@ participant_stream_remove(struct metadata *s, unsigned int i)
 	metadata_participant_stream_free(&s->participant_streams[i]);
 	s->n_participant_streams--;
 	memmove(&s->participant_streams[i], &s->participant_streams[i + 1],
-	        (s->n_participant_streams - i) * sizeof(s->participant_streams[0]));
+		(s->n_participant_streams - i) * sizeof(s->participant_streams[0]));
 }
 
 /* What a participant sends and receives now is one entry, what it once did are entries with an end. A new entry
@@ -328,20 +329,22 @@ reserve_all(struct metadata *s, const struct metadata *u)
 	if (!err)
 		err = reserve(&s->sessions, s->n_sessions, u->n_sessions, sizeof(*s->sessions));
 	if (!err)
-		err = reserve(&s->participants, s->n_participants, u->n_participants, sizeof(*s->participants));
+		err =
+		    reserve(&s->participants, s->n_participants, u->n_participants, sizeof(*s->participants));
 	if (!err)
 		err = reserve(&s->streams, s->n_streams, u->n_streams, sizeof(*s->streams));
 	if (!err)
 		err = reserve(&s->participant_sessions, s->n_participant_sessions, u->n_participant_sessions,
-		              sizeof(*s->participant_sessions));
+			      sizeof(*s->participant_sessions));
 	if (!err)
 		err = reserve(&s->participant_streams, s->n_participant_streams, u->n_participant_streams,
-		              sizeof(*s->participant_streams));
+			      sizeof(*s->participant_streams));
 	return err;
 }
 
 static bool
-known_in(const struct metadata *s, const struct metadata *u, const char *id, bool (*knows)(const struct metadata *, const char *))
+known_in(const struct metadata *s, const struct metadata *u, const char *id,
+	 bool (*knows)(const struct metadata *, const char *))
 {
 	return id[0] == '\0' || knows(u, id) || (s != NULL && knows(s, id));
 }
@@ -462,7 +465,8 @@ metadata_check_labels(struct metadata *m, const char *const *labels, unsigned in
 		for (unsigned int i = 0; i < m->n_streams; i++)
 			named |= strcmp(m->streams[i].label, labels[l]) == 0;
 		if (!named)
-			metadata_deviate(m, 0, path_of_index("/sdp/m", l + 1), "label of an m-line that no stream names (RFC 7865 §6.7)");
+			metadata_deviate(m, 0, path_of_index("/sdp/m", l + 1),
+					 "label of an m-line that no stream names (RFC 7865 §6.7)");
 	}
 	for (unsigned int i = 0; i < m->n_streams; i++) {
 		bool found = m->streams[i].label[0] == '\0';
@@ -471,7 +475,7 @@ metadata_check_labels(struct metadata *m, const char *const *labels, unsigned in
 			found |= strcmp(m->streams[i].label, labels[l]) == 0;
 		if (!found)
 			metadata_deviate(m, m->streams[i].line, path_of_index("/recording/stream", i + 1),
-			                 "stream whose label no m-line has (RFC 7865 §6.7)");
+					 "stream whose label no m-line has (RFC 7865 §6.7)");
 	}
 }
 
@@ -486,7 +490,8 @@ sends_into(const struct metadata *m, const struct metadata_participant_stream *a
 }
 
 static unsigned int
-add_sender(const struct metadata_participant *p, const struct metadata_participant **out, unsigned int n, unsigned int max)
+add_sender(const struct metadata_participant *p, const struct metadata_participant **out, unsigned int n,
+	   unsigned int max)
 {
 	for (unsigned int i = 0; i < n; i++)
 		if (out[i] == p)
@@ -498,7 +503,8 @@ add_sender(const struct metadata_participant *p, const struct metadata_participa
 }
 
 unsigned int
-metadata_senders(const struct metadata *m, const char *label, const struct metadata_participant **out, unsigned int max)
+metadata_senders(const struct metadata *m, const char *label, const struct metadata_participant **out,
+		 unsigned int max)
 {
 	unsigned int n = 0;
 
@@ -520,7 +526,7 @@ metadata_session_of(const struct metadata *m, const char *label)
 			continue;
 		if (m->streams[i].session[0] != '\0')
 			return session_find(m, m->streams[i].session);
-		return m->n_sessions == 1 ? &m->sessions[0] : NULL;	/* it names none, and there is one */
+		return m->n_sessions == 1 ? &m->sessions[0] : NULL; /* it names none, and there is one */
 	}
 	return NULL;
 }

@@ -6,7 +6,7 @@
 #include "controlplane/body.h"
 #include "controlplane/metadata_items.h"
 
-#define VALUE_MAX 1024	/* of Content-Type and Content-Disposition */
+#define VALUE_MAX 1024 /* of Content-Type and Content-Disposition */
 
 struct file_head {
 	char content_type[VALUE_MAX];
@@ -106,7 +106,7 @@ guess_head(struct file_head *head, struct span file)
 
 	if (line.len > 2 && line.len < VALUE_MAX - 64 && memchr(line.bytes, '"', line.len) == NULL)
 		snprintf(head->content_type, sizeof(head->content_type), "multipart/mixed;boundary=\"%.*s\"",
-		         (int)(line.len - 2), (const char *)line.bytes + 2);
+			 (int)(line.len - 2), (const char *)line.bytes + 2);
 }
 
 static enum srs_err
@@ -124,7 +124,7 @@ find_metadata(struct span *xml, struct span file, char *why, size_t why_len)
 		read_head(&head, &file);
 	err = body_split(&body, head.content_type, head.disposition, file, &reason);
 	if (body.metadata != NULL) {
-		*xml = body.metadata->bytes;	/* what is wrong with other parts is not asked here */
+		*xml = body.metadata->bytes; /* what is wrong with other parts is not asked here */
 		return SRS_OK;
 	}
 	snprintf(why, why_len, "no recording metadata in this file%s%s", reason[0] ? ": " : "", reason);

@@ -33,8 +33,8 @@ metadata_item_add(void *items, unsigned int *n, size_t item_size)
 	void *base;
 	char *item;
 
-	memcpy(&base, items, sizeof(base));	/* `struct x **` and `void **` may not alias */
-	if ((*n & (*n - 1)) == 0) {		/* at 0 and each power of two the array is full */
+	memcpy(&base, items, sizeof(base)); /* `struct x **` and `void **` may not alias */
+	if ((*n & (*n - 1)) == 0) {	    /* at 0 and each power of two the array is full */
 		base = realloc(base, item_size * (*n ? 2 * (size_t)*n : 1));
 		if (base == NULL)
 			return NULL;

@@ -42,8 +42,8 @@ void metadata_deviate(struct metadata *m, unsigned int line, char *path, const c
 void metadata_deviations_free(struct metadata *m);
 
 /** metadata_parse() of bytes that have `line_first` lines before them */
-SRS_MUST_CHECK enum srs_err metadata_parse_at(struct metadata **out, struct span xml, unsigned int line_first, char *why,
-                                              size_t why_len);
+SRS_MUST_CHECK enum srs_err metadata_parse_at(struct metadata **out, struct span xml, unsigned int line_first,
+					      char *why, size_t why_len);
 
 /** xs:dateTime to unix ns. `zoned` false: no zone was given and UTC was taken. @return false: unreadable */
 bool metadata_time_read(const char *text, int64_t *wall_ns, bool *zoned);

@@ -10,18 +10,21 @@
 #include "controlplane/metadata_scan.h"
 #include "controlplane/metadata_xml.h"
 
-#define LIST_BYTES_MAX 4096	/* session ids, reasons, feature tags: each list */
+#define LIST_BYTES_MAX 4096 /* session ids, reasons, feature tags: each list */
 
 /* ---- ids (RFC 7865 §6.10) ---- */
 
 static const char *const group_id_names[] = { "group_id", "id", NULL };
 static const char *const session_id_names[] = { "session_id", "id", "sessionid", "session", NULL };
-static const char *const participant_id_names[] = { "participant_id", "id", "participantid", "participant", NULL };
+static const char *const participant_id_names[] = { "participant_id", "id", "participantid", "participant",
+						    NULL };
 static const char *const stream_id_names[] = { "stream_id", "id", "streamid", NULL };
 static const char *const session_ref_names[] = { "session_id", "session", "sessionid", NULL };
-static const char *const participant_ref_names[] = { "participant_id", "participant", "participantid", "id", NULL };
+static const char *const participant_ref_names[] = { "participant_id", "participant", "participantid", "id",
+						     NULL };
 
-static const char *const id_name_rule = "RFC 7865 names the id attribute after its element (session_id, participant_id, ...)";
+static const char *const id_name_rule =
+    "RFC 7865 names the id attribute after its element (session_id, participant_id, ...)";
 
 /* 16 octets of a UUID are 22 characters of base64 and "==". */
 static bool
@@ -40,7 +43,8 @@ own_id(struct reading *r, const xmlNode *node, const char *const names[])
 	if (id[0] == '\0')
 		reading_deviate(r, node, "id missing or empty; nothing can refer to this element");
 	else if (!is_base64_uuid(id))
-		reading_deviate(r, node, "id is no UUID in base64; kept as an opaque string (RFC 7865 §6.10)");
+		reading_deviate(r, node,
+				"id is no UUID in base64; kept as an opaque string (RFC 7865 §6.10)");
 	return id;
 }
 
@@ -100,7 +104,7 @@ quoted_string(struct reading *r, const char *text)
 		quoted[n++] = *text;
 	}
 	while (*text != '\0' && ((unsigned char)quoted[n - 1] & 0x80))
-		n--;		/* cut: no half of a UTF-8 character */
+		n--; /* cut: no half of a UTF-8 character */
 	quoted[n++] = '"';
 	return reading_keep(r, quoted, n);
 }
@@ -164,9 +168,9 @@ read_session(struct reading *r, xmlNode *node, void *item)
 		NODE_TIME_FIELD("start-time", struct metadata_session, start, NULL),
 		NODE_TIME_FIELD("stop-time", struct metadata_session, stop, NULL),
 		NODE_TIME_FIELD("associate-time", struct metadata_session, associated,
-		                "RFC 7865 has this time in sessionrecordingassoc, not in session (§6.4)"),
+				"RFC 7865 has this time in sessionrecordingassoc, not in session (§6.4)"),
 		NODE_TIME_FIELD("disassociate-time", struct metadata_session, disassociated,
-		                "RFC 7865 has this time in sessionrecordingassoc, not in session (§6.4)"),
+				"RFC 7865 has this time in sessionrecordingassoc, not in session (§6.4)"),
 		{ 0 },
 	};
 	struct metadata_session *s = session_of(r, node, own_id(r, node, session_id_names));
@@ -204,7 +208,7 @@ struct participant_reading {
 	struct metadata_participant participant;
 	struct metadata_participant_session session;
 	struct metadata_participant_stream streams;
-	char *bare_name;	/* `name` outside nameID */
+	char *bare_name; /* `name` outside nameID */
 	bool has_streams;
 };
 
@@ -352,7 +356,8 @@ place_participant(struct reading *r, const xmlNode *node, struct participant_rea
 	p->has_streams |= left->text[0] != '\0';
 	if (p->session.session[0] != '\0') {
 		p->session.participant = reading_keep(r, id, strlen(id));
-		place = reading_add(r, node, &m->participant_sessions, &m->n_participant_sessions, sizeof(p->session));
+		place = reading_add(r, node, &m->participant_sessions, &m->n_participant_sessions,
+				    sizeof(p->session));
 		if (place != NULL) {
 			memcpy(place, &p->session, sizeof(p->session));
 			metadata_participant_session_init(&p->session);
@@ -360,7 +365,8 @@ place_participant(struct reading *r, const xmlNode *node, struct participant_rea
 	}
 	if (p->has_streams) {
 		p->streams.participant = reading_keep(r, id, strlen(id));
-		place = reading_add(r, node, &m->participant_streams, &m->n_participant_streams, sizeof(p->streams));
+		place = reading_add(r, node, &m->participant_streams, &m->n_participant_streams,
+				    sizeof(p->streams));
 		if (place != NULL) {
 			memcpy(place, &p->streams, sizeof(p->streams));
 			metadata_participant_stream_init(&p->streams);
@@ -379,27 +385,32 @@ read_participant(struct reading *r, xmlNode *node, void *item)
 	static const struct node_field fields[] = {
 		NODE_CALL_FIELD("nameID", participant_name_id, NULL),
 		NODE_CALL_FIELD("aor", participant_aor, "RFC 7865 has aor as an attribute of nameID (§6.5)"),
-		NODE_TEXT_FIELD("name", struct participant_reading, bare_name, "RFC 7865 has name inside nameID (§6.5)"),
+		NODE_TEXT_FIELD("name", struct participant_reading, bare_name,
+				"RFC 7865 has name inside nameID (§6.5)"),
 		NODE_CALL_FIELD("send", participant_send,
-		                "RFC 7865 has send in participantstreamassoc (§6.8)"),
+				"RFC 7865 has send in participantstreamassoc (§6.8)"),
 		NODE_CALL_FIELD("recv", participant_recv,
-		                "RFC 7865 has recv in participantstreamassoc (§6.8)"),
+				"RFC 7865 has recv in participantstreamassoc (§6.8)"),
 		NODE_TIME_FIELD("associate-time", struct participant_reading, session.associated,
-		                "RFC 7865 has this time in participantsessionassoc (§6.6)"),
+				"RFC 7865 has this time in participantsessionassoc (§6.6)"),
 		NODE_TIME_FIELD("disassociate-time", struct participant_reading, session.disassociated,
-		                "RFC 7865 has this time in participantsessionassoc (§6.6)"),
+				"RFC 7865 has this time in participantsessionassoc (§6.6)"),
 		{ 0 },
 	};
 	/* in this draft a participant without send sends nothing, which a partial document means to say */
-	struct participant_reading p = { .bare_name = metadata_no_text, .has_streams = r->m->dialect == METADATA_SIPREC };
+	struct participant_reading p = { .bare_name = metadata_no_text,
+					 .has_streams = r->m->dialect == METADATA_SIPREC };
 
 	metadata_participant_init(&p.participant);
 	metadata_participant_session_init(&p.session);
 	metadata_participant_stream_init(&p.streams);
 	p.participant.id = own_id(r, node, participant_id_names);
 	if (node_has_attribute(node, "session") || node_has_attribute(node, "session_id")) {
-		reading_deviate(r, node, "RFC 7865 has the session in participantsessionassoc, not in participant (§6.6)");
-		p.session.session = node_attribute(r, node, node_has_attribute(node, "session") ? "session" : "session_id");
+		reading_deviate(
+		    r, node,
+		    "RFC 7865 has the session in participantsessionassoc, not in participant (§6.6)");
+		p.session.session =
+		    node_attribute(r, node, node_has_attribute(node, "session") ? "session" : "session_id");
 	}
 	node_read_children(r, node, fields, &p, &p.participant.extension);
 	if (p.bare_name[0] != '\0') {
@@ -425,11 +436,11 @@ read_stream(struct reading *r, xmlNode *node, void *item)
 	static const struct node_field fields[] = {
 		NODE_TEXT_FIELD("label", struct metadata_stream, label, NULL),
 		NODE_TEXT_FIELD("mode", struct metadata_stream, mode,
-		                "RFC 7865 has no mode in stream (§6.7)"),
+				"RFC 7865 has no mode in stream (§6.7)"),
 		NODE_TIME_FIELD("associate-time", struct metadata_stream, associated,
-		                "RFC 7865 has no time in stream (§6.7)"),
+				"RFC 7865 has no time in stream (§6.7)"),
 		NODE_TIME_FIELD("disassociate-time", struct metadata_stream, disassociated,
-		                "RFC 7865 has no time in stream (§6.7)"),
+				"RFC 7865 has no time in stream (§6.7)"),
 		{ 0 },
 	};
 	struct metadata_stream *s = reading_add(r, node, &r->m->streams, &r->m->n_streams, sizeof(*s));
@@ -472,13 +483,14 @@ read_participant_session(struct reading *r, xmlNode *node, void *item)
 {
 	static const struct node_field fields[] = {
 		NODE_TIME_FIELD("associate-time", struct metadata_participant_session, associated, NULL),
-		NODE_TIME_FIELD("disassociate-time", struct metadata_participant_session, disassociated, NULL),
+		NODE_TIME_FIELD("disassociate-time", struct metadata_participant_session, disassociated,
+				NULL),
 		NODE_CALL_FIELD("param", participant_session_param, NULL),
 		{ 0 },
 	};
 	struct metadata *m = r->m;
 	struct metadata_participant_session *a =
-		reading_add(r, node, &m->participant_sessions, &m->n_participant_sessions, sizeof(*a));
+	    reading_add(r, node, &m->participant_sessions, &m->n_participant_sessions, sizeof(*a));
 
 	if (a == NULL)
 		return;
@@ -500,7 +512,7 @@ read_participant_stream(struct reading *r, xmlNode *node, void *item)
 	};
 	struct metadata *m = r->m;
 	struct metadata_participant_stream *a =
-		reading_add(r, node, &m->participant_streams, &m->n_participant_streams, sizeof(*a));
+	    reading_add(r, node, &m->participant_streams, &m->n_participant_streams, sizeof(*a));
 
 	if (a == NULL)
 		return;
@@ -523,13 +535,17 @@ read_mode(struct reading *r, const xmlNode *root)
 	for (xmlNode *node = root->children; node != NULL; node = node->next) {
 		char *mode;
 
-		if (node->type != XML_ELEMENT_NODE || strcasecmp(node_name(node), "datamode") != 0 || !node_is_ours(r, node))
+		if (node->type != XML_ELEMENT_NODE || strcasecmp(node_name(node), "datamode") != 0 ||
+		    !node_is_ours(r, node))
 			continue;
 		mode = node_text(r, node);
 		r->m->partial = strcasecmp(mode, "partial") == 0;
 		if (strcmp(mode, "partial") != 0 && strcmp(mode, "complete") != 0)
-			reading_deviate(r, node, r->m->partial ? "RFC 7865 writes \"partial\" in lower case (§6.1)" :
-			                         "datamode is neither complete nor partial; taken as complete (§6.1)");
+			reading_deviate(
+			    r, node,
+			    r->m->partial
+				? "RFC 7865 writes \"partial\" in lower case (§6.1)"
+				: "datamode is neither complete nor partial; taken as complete (§6.1)");
 		metadata_text_free(mode);
 		return;
 	}
@@ -549,7 +565,8 @@ read_dialect(struct reading *r, const xmlNode *root)
 	const char *href = root->ns ? (const char *)root->ns->href : "";
 	enum metadata_dialect d = METADATA_NO_NAMESPACE;
 
-	if (strcasecmp(node_name(root), "recording") != 0 && strcasecmp(node_name(root), "recording_metadata") != 0)
+	if (strcasecmp(node_name(root), "recording") != 0 &&
+	    strcasecmp(node_name(root), "recording_metadata") != 0)
 		return false;
 	if (strcmp(href, "urn:ietf:params:xml:ns:recording:1") == 0)
 		d = METADATA_RFC7865;
@@ -558,17 +575,24 @@ read_dialect(struct reading *r, const xmlNode *root)
 	else if (strcmp(href, "urn:ietf:params:xml:ns:siprec") == 0)
 		d = METADATA_SIPREC;
 	else if (href[0] != '\0')
-		reading_deviate(r, root, "namespace of no version of recording metadata; read all the same (RFC 7865 §5)");
+		reading_deviate(
+		    r, root,
+		    "namespace of no version of recording metadata; read all the same (RFC 7865 §5)");
 	else
-		reading_deviate(r, root, "no namespace; urn:ietf:params:xml:ns:recording:1 is the one (RFC 7865 §5)");
+		reading_deviate(r, root,
+				"no namespace; urn:ietf:params:xml:ns:recording:1 is the one (RFC 7865 §5)");
 	if (strcasecmp(node_name(root), "recording_metadata") == 0)
 		d = METADATA_SIPREC;
 	else if (is_handmade(root))
 		d = METADATA_HANDMADE;
 	if (d == METADATA_RECORDING || d == METADATA_SIPREC)
-		reading_deviate(r, root, "namespace or root of a draft; RFC 7865 has recording in urn:ietf:params:xml:ns:recording:1");
+		reading_deviate(r, root,
+				"namespace or root of a draft; RFC 7865 has recording in "
+				"urn:ietf:params:xml:ns:recording:1");
 	if (d == METADATA_HANDMADE)
-		reading_deviate(r, root, "attributes on the root, which RFC 7865 does not have; state, direction, sequence ignored");
+		reading_deviate(r, root,
+				"attributes on the root, which RFC 7865 does not have; state, direction, "
+				"sequence ignored");
 	r->m->dialect = d;
 	return true;
 }
@@ -668,10 +692,11 @@ note_surroundings(struct reading *r, struct span document, struct span xml)
 	const uint8_t *end = document.bytes + document.len;
 
 	if (xml.bytes < document.bytes && *xml.bytes != 0xef)
-		metadata_deviate(r->m, 1, metadata_no_text, "blanks before the XML declaration or the root (XML 1.0 §2.8)");
+		metadata_deviate(r->m, 1, metadata_no_text,
+				 "blanks before the XML declaration or the root (XML 1.0 §2.8)");
 	if (!all_blank(end, xml.bytes + xml.len))
 		metadata_deviate(r->m, r->line_first + 1 + count_lines(document.bytes, end), metadata_no_text,
-		                 "bytes behind the root element; ignored (XML 1.0 §2.1)");
+				 "bytes behind the root element; ignored (XML 1.0 §2.1)");
 }
 
 static xmlDoc *
@@ -688,12 +713,14 @@ read_document(struct span document, unsigned int line_first, enum srs_err *err, 
 	parser->_private = &first;
 	parser->sax->serror = note_error;
 	doc = xmlCtxtReadMemory(parser, (const char *)document.bytes, (int)document.len, NULL, NULL,
-	                        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_BIG_LINES);
+				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+				    XML_PARSE_BIG_LINES);
 	if (doc != NULL) {
 		*err = SRS_OK;
 	} else if (first.code != XML_ERR_NO_MEMORY && parser->errNo != XML_ERR_NO_MEMORY) {
 		*err = SRS_ERR_INVALID;
-		snprintf(why, why_len, "line %u: %s", line_first + (first.line ? first.line : 1), error_text(first.code));
+		snprintf(why, why_len, "line %u: %s", line_first + (first.line ? first.line : 1),
+			 error_text(first.code));
 	}
 	xmlFreeParserCtxt(parser);
 	return doc;
@@ -729,7 +756,8 @@ metadata_parse_at(struct metadata **out, struct span xml, unsigned int line_firs
 	r.m->extension = metadata_no_text;
 	note_surroundings(&r, document, xml);
 	if (!read_root(&r, xmlDocGetRootElement(doc))) {
-		snprintf(why, why_len, "line %u: the root element is not recording (RFC 7865 §5)", r.line_first + 1);
+		snprintf(why, why_len, "line %u: the root element is not recording (RFC 7865 §5)",
+			 r.line_first + 1);
 		err = SRS_ERR_INVALID;
 	} else if (r.nomem) {
 		snprintf(why, why_len, "no memory");

@@ -90,9 +90,11 @@ check_children(struct reading *r, const xmlNode *parent)
 		if (node->type != XML_ELEMENT_NODE || !node_is_ours(r, node))
 			continue;
 		if (strcasecmp(node_name(node), "send") == 0 || strcasecmp(node_name(node), "recv") == 0)
-			check(r, node, node_text(r, node), knows_stream, "refers to a stream that the document does not have");
+			check(r, node, node_text(r, node), knows_stream,
+			      "refers to a stream that the document does not have");
 		else if (strcasecmp(node_name(node), "group-ref") == 0)
-			check(r, node, node_text(r, node), knows_group, "refers to a group that the document does not have");
+			check(r, node, node_text(r, node), knows_group,
+			      "refers to a group that the document does not have");
 	}
 }
 

@@ -9,7 +9,7 @@
 struct open_tag {
 	struct span name;
 	unsigned int line;
-	unsigned int n_namespaces;	/* declared here */
+	unsigned int n_namespaces; /* declared here */
 };
 
 struct scan {
@@ -18,7 +18,7 @@ struct scan {
 	struct open_tag open[METADATA_DEPTH_MAX];
 	unsigned int depth;
 	unsigned int n_elements;
-	unsigned int n_namespaces;	/* in force */
+	unsigned int n_namespaces; /* in force */
 	char *why;
 	size_t why_len;
 };
@@ -95,8 +95,8 @@ skip_behind(struct scan *s, const char *text, const char *what)
 static bool
 is_readable_encoding(struct span name)
 {
-	static const char *const readable[] = { "utf-8",      "utf8",         "us-ascii", "ascii",
-					        "iso-8859-1", "iso-8859-15", "windows-1252" };
+	static const char *const readable[] = { "utf-8",      "utf8",	     "us-ascii",    "ascii",
+						"iso-8859-1", "iso-8859-15", "windows-1252" };
 
 	for (size_t i = 0; i < sizeof(readable) / sizeof(readable[0]); i++)
 		if (name.len == strlen(readable[i]) &&
@@ -167,7 +167,8 @@ scan_special(struct scan *s)
 static bool
 is_namespace(struct span name)
 {
-	return (name.len == 5 || (name.len > 5 && name.bytes[5] == ':')) && memcmp(name.bytes, "xmlns", 5) == 0;
+	return (name.len == 5 || (name.len > 5 && name.bytes[5] == ':')) &&
+	       memcmp(name.bytes, "xmlns", 5) == 0;
 }
 
 static enum srs_err
@@ -247,8 +248,9 @@ scan_end_tag(struct scan *s)
 	name = take_name(s);
 	skip_blanks(s);
 	if (!at_text(s, ">") || !span_equal(name, tag->name)) {
-		snprintf(s->why, s->why_len, "line %u: an end tag that does not match the tag opened in line %u", s->line,
-		         tag->line);
+		snprintf(s->why, s->why_len,
+			 "line %u: an end tag that does not match the tag opened in line %u", s->line,
+			 tag->line);
 		return SRS_ERR_INVALID;
 	}
 	s->at++;
@@ -266,7 +268,8 @@ scan_markup(struct scan *s, bool *done)
 	if (s->depth == 0) {
 		skip_blanks(s);
 		if (s->at == s->end || *s->at != '<')
-			return refuse(s, SRS_ERR_INVALID, s->at == s->start ? "not XML" : "text outside the root element");
+			return refuse(s, SRS_ERR_INVALID,
+				      s->at == s->start ? "not XML" : "text outside the root element");
 	} else if (lt == NULL) {
 		return refuse(s, SRS_ERR_INVALID, "the document ends before its root element does");
 	} else {
@@ -295,7 +298,7 @@ metadata_scan(struct span *document, struct span xml, unsigned int line_first, c
 	if (xml.len > METADATA_BYTES_MAX)
 		return refuse(&s, SRS_ERR_LIMIT, "metadata larger than 256 KiB");
 	if (xml.len >= 3 && memcmp(xml.bytes, "\xef\xbb\xbf", 3) == 0)
-		s.at += 3;	/* UTF-8's byte order mark */
+		s.at += 3; /* UTF-8's byte order mark */
 	skip_blanks(&s);
 	s.start = s.at;
 	while (!done) {

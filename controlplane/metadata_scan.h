@@ -16,7 +16,7 @@
  * @return          LIMIT (a bound, or a DOCTYPE), INVALID (tags that are not XML, an encoding we do not read)
  * @rfc 7865 §10
  */
-SRS_MUST_CHECK enum srs_err metadata_scan(struct span *document, struct span xml, unsigned int line_first, char *why,
-                                          size_t why_len);
+SRS_MUST_CHECK enum srs_err metadata_scan(struct span *document, struct span xml, unsigned int line_first,
+					  char *why, size_t why_len);
 
 #endif

@@ -66,7 +66,7 @@ take_zone_s(struct clock_text *t, bool *zoned)
 	hours = take_digits(t, 2);
 	take_one_of(t, ":");
 	minutes = take_digits(t, 2);
-	if (hours > 14 || minutes > 59)		/* XML Schema part 2, 3.2.7.3 */
+	if (hours > 14 || minutes > 59) /* XML Schema part 2, 3.2.7.3 */
 		t->bad = true;
 	return sign * (hours * 3600 + minutes * 60);
 }
@@ -88,7 +88,8 @@ is_date(int year, int month, int day)
 	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-	if (year < 1700 || year > 2200 || month < 1 || month > 12)	/* what int64 nanoseconds hold, and then some sense */
+	if (year < 1700 || year > 2200 || month < 1 ||
+	    month > 12) /* what int64 nanoseconds hold, and then some sense */
 		return false;
 	return day >= 1 && day <= days[month - 1] + (month == 2 && leap);
 }
@@ -113,9 +114,11 @@ metadata_time_read(const char *text, int64_t *wall_ns, bool *zoned)
 	second = take_digits(&t, 2);
 	ns = take_fraction_ns(&t);
 	zone_s = take_zone_s(&t, zoned);
-	if (t.bad || *t.at != '\0' || !is_date(year, month, day) || minute > 59 || second > 60 ||
-	    hour > 24 || (hour == 24 && (minute != 0 || second != 0)))
+	if (t.bad || *t.at != '\0' || !is_date(year, month, day) || minute > 59 || second > 60 || hour > 24 ||
+	    (hour == 24 && (minute != 0 || second != 0)))
 		return false;
-	*wall_ns = ((days_from_civil(year, month, day) * 24 + hour) * 3600 + minute * 60 + second - zone_s) * 1000000000 + ns;
+	*wall_ns = ((days_from_civil(year, month, day) * 24 + hour) * 3600 + minute * 60 + second - zone_s) *
+		       1000000000 +
+		   ns;
 	return true;
 }

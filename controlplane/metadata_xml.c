@@ -7,7 +7,7 @@
 #include <strings.h>
 
 #define PATH_MAX_BYTES 256
-#define CLOCK_SET_NS   946684800000000000	/* 2000-01-01: a clock before it was never set */
+#define CLOCK_SET_NS   946684800000000000 /* 2000-01-01: a clock before it was never set */
 
 /* ---- deviations ---- */
 
@@ -15,7 +15,7 @@ const char *
 node_name(const xmlNode *node)
 {
 	const char *name = (const char *)node->name;
-	const char *colon = node->ns ? NULL : strchr(name, ':');	/* a prefix that nobody declared */
+	const char *colon = node->ns ? NULL : strchr(name, ':'); /* a prefix that nobody declared */
 
 	return colon ? colon + 1 : name;
 }
@@ -54,7 +54,7 @@ reading_deviate(struct reading *r, const xmlNode *node, const char *rule)
 	char *path;
 
 	if (!metadata_deviation_fits(r->m, rule))
-		return;		/* before the path, which is dear among many siblings */
+		return; /* before the path, which is dear among many siblings */
 	path = node_path(node);
 	if (path == NULL)
 		r->nomem = true;
@@ -202,7 +202,8 @@ dump_extension(struct reading *r, xmlNode *node, xmlBuffer **buffer)
 	int before;
 
 	if (r->extension_bytes >= METADATA_BYTES_MAX) {
-		reading_deviate(r, node, "extension elements together larger than 256 KiB; the rest left out");
+		reading_deviate(r, node,
+				"extension elements together larger than 256 KiB; the rest left out");
 		return;
 	}
 	if (*buffer == NULL)
@@ -210,7 +211,7 @@ dump_extension(struct reading *r, xmlNode *node, xmlBuffer **buffer)
 	else
 		xmlBufferCat(*buffer, (const xmlChar *)"\n");
 	copy = xmlDocCopyNode(node, node->doc, 1);
-	before = xmlBufferLength(*buffer);	/* 0 for NULL */
+	before = xmlBufferLength(*buffer); /* 0 for NULL */
 	if (*buffer == NULL || copy == NULL || xmlNodeDump(*buffer, node->doc, copy, 0, 0) < 0)
 		r->nomem = true;
 	else
@@ -229,7 +230,8 @@ node_is_ours(const struct reading *r, const xmlNode *node)
 	if (href == NULL || (root->ns != NULL && strcmp(href, (const char *)root->ns->href) == 0))
 		return true;
 	return strcmp(href, "urn:ietf:params:xml:ns:recording:1") == 0 ||
-	       strcmp(href, "urn:ietf:params:xml:ns:recording") == 0 || strcmp(href, "urn:ietf:params:xml:ns:siprec") == 0;
+	       strcmp(href, "urn:ietf:params:xml:ns:recording") == 0 ||
+	       strcmp(href, "urn:ietf:params:xml:ns:siprec") == 0;
 }
 
 static const struct node_field *
@@ -262,7 +264,8 @@ read_field(struct reading *r, xmlNode *node, const struct node_field *f, void *i
 }
 
 void
-node_read_children(struct reading *r, const xmlNode *parent, const struct node_field *fields, void *item, char **extension)
+node_read_children(struct reading *r, const xmlNode *parent, const struct node_field *fields, void *item,
+		   char **extension)
 {
 	xmlBuffer *foreign = NULL;
 
@@ -274,7 +277,9 @@ node_read_children(struct reading *r, const xmlNode *parent, const struct node_f
 		f = find_field(r, node, fields);
 		if (f == NULL) {
 			if (node_is_ours(r, node) && r->m->dialect != METADATA_SIPREC)
-				reading_deviate(r, node, "element that RFC 7865 does not have in this place; kept as an extension");
+				reading_deviate(r, node,
+						"element that RFC 7865 does not have in this place; kept as "
+						"an extension");
 			dump_extension(r, node, &foreign);
 			continue;
 		}
@@ -305,4 +310,3 @@ reading_add(struct reading *r, const xmlNode *node, void *items, unsigned int *n
 		r->nomem = true;
 	return item;
 }
-

@@ -9,7 +9,7 @@
 
 struct reading {
 	struct metadata *m;
-	unsigned int line_first;	/* lines of the caller's bytes before the document */
+	unsigned int line_first; /* lines of the caller's bytes before the document */
 	size_t extension_bytes;
 	bool nomem;
 };
@@ -43,15 +43,24 @@ struct node_field {
 	enum node_field_kind kind;
 	size_t offset;
 	void (*read)(struct reading *r, xmlNode *node, void *item);
-	const char *rule;	/* why a document should not have it here; NULL: RFC 7865 has it */
+	const char *rule; /* why a document should not have it here; NULL: RFC 7865 has it */
 };
-#define NODE_TIME_FIELD(name, type, member, rule) { name, NODE_TIME, offsetof(type, member), NULL, rule }
-#define NODE_TEXT_FIELD(name, type, member, rule) { name, NODE_TEXT, offsetof(type, member), NULL, rule }
-#define NODE_CALL_FIELD(name, read, rule)         { name, NODE_CALL, 0, read, rule }
+#define NODE_TIME_FIELD(name, type, member, rule)                                                            \
+	{                                                                                                    \
+		name, NODE_TIME, offsetof(type, member), NULL, rule                                          \
+	}
+#define NODE_TEXT_FIELD(name, type, member, rule)                                                            \
+	{                                                                                                    \
+		name, NODE_TEXT, offsetof(type, member), NULL, rule                                          \
+	}
+#define NODE_CALL_FIELD(name, read, rule)                                                                    \
+	{                                                                                                    \
+		name, NODE_CALL, 0, read, rule                                                               \
+	}
 
 /** Reads the children that `fields` names (ended by an empty row) into `item`, the others into `extension`. */
 void node_read_children(struct reading *r, const xmlNode *parent, const struct node_field *fields, void *item,
-                        char **extension);
+			char **extension);
 
 /** References from one element to another that lead nowhere, as deviations (RFC 7865 §6). For complete documents. */
 void metadata_references_check(struct reading *r, const xmlNode *root);

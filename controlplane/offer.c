@@ -15,12 +15,14 @@ static const struct static_type {
 	uint32_t clock_hz;
 	const char *name;
 } static_types[] = {
-	{ 0, 1, 8000, "PCMU" },   { 3, 1, 8000, "GSM" },    { 4, 1, 8000, "G723" },   { 5, 1, 8000, "DVI4" },
-	{ 6, 1, 16000, "DVI4" },  { 7, 1, 8000, "LPC" },    { 8, 1, 8000, "PCMA" },   { 9, 1, 8000, "G722" },
-	{ 10, 2, 44100, "L16" },  { 11, 1, 44100, "L16" },  { 12, 1, 8000, "QCELP" }, { 13, 1, 8000, "CN" },
-	{ 14, 1, 90000, "MPA" },  { 15, 1, 8000, "G728" },  { 16, 1, 11025, "DVI4" }, { 17, 1, 22050, "DVI4" },
-	{ 18, 1, 8000, "G729" },  { 25, 1, 90000, "CelB" }, { 26, 1, 90000, "JPEG" }, { 28, 1, 90000, "nv" },
-	{ 31, 1, 90000, "H261" }, { 32, 1, 90000, "MPV" },  { 33, 1, 90000, "MP2T" }, { 34, 1, 90000, "H263" },
+	{ 0, 1, 8000, "PCMU" },	  { 3, 1, 8000, "GSM" },    { 4, 1, 8000, "G723" },
+	{ 5, 1, 8000, "DVI4" },	  { 6, 1, 16000, "DVI4" },  { 7, 1, 8000, "LPC" },
+	{ 8, 1, 8000, "PCMA" },	  { 9, 1, 8000, "G722" },   { 10, 2, 44100, "L16" },
+	{ 11, 1, 44100, "L16" },  { 12, 1, 8000, "QCELP" }, { 13, 1, 8000, "CN" },
+	{ 14, 1, 90000, "MPA" },  { 15, 1, 8000, "G728" },  { 16, 1, 11025, "DVI4" },
+	{ 17, 1, 22050, "DVI4" }, { 18, 1, 8000, "G729" },  { 25, 1, 90000, "CelB" },
+	{ 26, 1, 90000, "JPEG" }, { 28, 1, 90000, "nv" },   { 31, 1, 90000, "H261" },
+	{ 32, 1, 90000, "MPV" },  { 33, 1, 90000, "MP2T" }, { 34, 1, 90000, "H263" },
 };
 
 static const struct profile_name {
@@ -37,11 +39,11 @@ static const struct profile_name {
 
 struct offer_reader {
 	struct offer *offer;
-	struct offer_media *media;	/* the m-line whose attributes are read; NULL at session level */
+	struct offer_media *media; /* the m-line whose attributes are read; NULL at session level */
 	unsigned int media_line;
 	unsigned int line;
 	struct offer_address address;	/* session-level c= */
-	enum offer_direction direction;	/* session-level */
+	enum offer_direction direction; /* session-level */
 	bool has_address, has_direction, has_fingerprint;
 	bool media_has_address;
 	bool has_version, has_origin, has_name, has_time;
@@ -178,7 +180,8 @@ read_address(struct offer_reader *r, struct span value)
 
 		a.unspecified = memcmp(a.ip, zero, sizeof(zero)) == 0;
 		if (a.unspecified)
-			deviation(r, r->line, "unspecified address in c=; RFC 3264 §8.4 means hold by it, we record on");
+			deviation(r, r->line,
+				  "unspecified address in c=; RFC 3264 §8.4 means hold by it, we record on");
 	}
 	return a;
 }
@@ -205,7 +208,7 @@ read_origin(struct offer_reader *r, struct span value)
 	if (r->has_origin)
 		return;
 	r->has_origin = true;
-	take_word(&value);	/* user name */
+	take_word(&value); /* user name */
 	id = take_word(&value);
 	if (id.len == 0 || !to_text(r->offer->session_id, sizeof(r->offer->session_id), id, false))
 		deviation(r, r->line, "o= without a readable session id");
@@ -263,7 +266,9 @@ read_formats(struct offer_reader *r, struct span rest)
 			continue;
 		}
 		if (m->n_codecs == OFFER_CODECS_MAX || used + word.len + 2 > sizeof(m->formats)) {
-			deviation(r, r->line, "m= names more formats than we keep (32, 255 characters); the rest left out");
+			deviation(
+			    r, r->line,
+			    "m= names more formats than we keep (32, 255 characters); the rest left out");
 			break;
 		}
 		if (is_rtp(m->profile) && codec_of(m, type) != NULL) {
@@ -311,10 +316,12 @@ finish_media(struct offer_reader *r)
 	if (!r->media_has_address) {
 		m->address = r->address;
 		if (!r->has_address && m->port != 0)
-			deviation(r, r->media_line, "no c= for this m-line, neither here nor at session level (RFC 8866 §5.7)");
+			deviation(r, r->media_line,
+				  "no c= for this m-line, neither here nor at session level (RFC 8866 §5.7)");
 	}
 	if (m->label[0] == '\0' && m->port != 0)
-		deviation(r, r->media_line, "m-line without a=label; bound by its position (RFC 7866 §7.1.1)");
+		deviation(r, r->media_line,
+			  "m-line without a=label; bound by its position (RFC 7866 §7.1.1)");
 	for (const struct offer_media *other = r->offer->media; other != m && m->label[0] != '\0'; other++)
 		if (strcmp(other->label, m->label) == 0 && other->port != 0 && m->port != 0)
 			deviation(r, r->media_line, "a=label is used twice (RFC 4574 §4)");
@@ -349,7 +356,9 @@ read_media(struct offer_reader *r, struct span value)
 		r->why = "an m-line that cannot be answered: it needs media, port and profile";
 		return SRS_ERR_INVALID;
 	}
-	m->kind = equal_nocase(kind, "audio") ? OFFER_AUDIO : equal_nocase(kind, "video") ? OFFER_VIDEO : OFFER_OTHER;
+	m->kind = equal_nocase(kind, "audio")	? OFFER_AUDIO
+		  : equal_nocase(kind, "video") ? OFFER_VIDEO
+						: OFFER_OTHER;
 	m->profile = OFFER_PROFILE_OTHER;
 	for (size_t i = 0; i < sizeof(profile_names) / sizeof(profile_names[0]); i++)
 		if (equal_nocase(profile, profile_names[i].text))
@@ -398,9 +407,10 @@ read_fmtp(struct offer_reader *r, struct span value)
 	struct offer_codec *c = to_number(word, 127, &type) ? codec_of(r->media, type) : NULL;
 
 	if (c == NULL)
-		return;		/* also how non-RTP formats carry their parameters */
+		return; /* also how non-RTP formats carry their parameters */
 	if (!to_text(c->fmtp, sizeof(c->fmtp), trim(value), true))
-		deviation(r, r->line, "a=fmtp longer than 127 characters or with control characters; left out");
+		deviation(r, r->line,
+			  "a=fmtp longer than 127 characters or with control characters; left out");
 }
 
 static bool
@@ -446,7 +456,8 @@ read_attribute(struct offer_reader *r, struct span value)
 			m->ptime_ms = (uint16_t)number;
 	} else if (equal_nocase(name, "label")) {
 		if (!to_text(m->label, sizeof(m->label), value, false))
-			deviation(r, r->line, "a=label longer than 63 characters or no token; left out (RFC 4574 §4)");
+			deviation(r, r->line,
+				  "a=label longer than 63 characters or no token; left out (RFC 4574 §4)");
 	} else if (equal_nocase(name, "mid")) {
 		if (!to_text(m->mid, sizeof(m->mid), value, false))
 			deviation(r, r->line, "a=mid longer than 63 characters or no token; left out");
@@ -525,7 +536,7 @@ read_line(struct offer_reader *r, struct span line)
 		read_attribute(r, value);
 		break;
 	default:
-		break;		/* i=, u=, e=, p=, b=, r=, z=, k=: nothing that a recorder decides by */
+		break; /* i=, u=, e=, p=, b=, r=, z=, k=: nothing that a recorder decides by */
 	}
 	return SRS_OK;
 }

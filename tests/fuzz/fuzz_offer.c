@@ -37,8 +37,9 @@ answer_is_strict(void)
 	for (unsigned int i = 0; i < offer.n_media; i++) {
 		const struct offer_media *o = &offer.media[i], *a = &answer.media[i];
 
-		if (strcmp(o->kind_text, a->kind_text) != 0 || strcmp(o->profile_text, a->profile_text) != 0 ||
-		    strcmp(o->label, a->label) != 0 || (o->port == 0 && a->port != 0))
+		if (strcmp(o->kind_text, a->kind_text) != 0 ||
+		    strcmp(o->profile_text, a->profile_text) != 0 || strcmp(o->label, a->label) != 0 ||
+		    (o->port == 0 && a->port != 0))
 			abort();
 		if (a->port == 0)
 			continue;

@@ -81,7 +81,8 @@ answers_equal_the_golden_files(void **state)
 static void
 our_own_hold_and_rtcp_port_are_written(void **state)
 {
-	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/AVP 0\na=sendonly\n"), &why), SRS_OK);
+	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/AVP 0\na=sendonly\n"), &why),
+			 SRS_OK);
 	write_answer();
 	decided[0].inactive = true;
 	decided[0].rtcp_port = 20001;
@@ -138,7 +139,7 @@ assert_answers(const char *name)
 		}
 		assert_true(a->direction == OFFER_RECVONLY || a->direction == OFFER_INACTIVE);
 		assert_int_equal(a->direction == OFFER_INACTIVE,
-		                 o->direction == OFFER_INACTIVE || o->direction == OFFER_RECVONLY);
+				 o->direction == OFFER_INACTIVE || o->direction == OFFER_RECVONLY);
 		assert_true(!a->rtcp_mux || o->rtcp_mux);
 		assert_false(a->has_crypto);
 	}
@@ -189,23 +190,29 @@ assert_struck(const char *before, const char *after, unsigned int n)
 	memcpy(bytes, before, len + 1);
 	assert_int_equal(offer_redact(bytes, len), n);
 	assert_string_equal(bytes, after);
-	assert_int_equal(offer_redact(bytes, len), 0);	/* nothing is left to strike */
+	assert_int_equal(offer_redact(bytes, len), 0); /* nothing is left to strike */
 }
 
 static void
 keys_and_credentials_are_struck_out_in_place(void **state)
 {
 	assert_struck("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20|1:4 WSH=64\r\na=label:1\r\n",
-	              "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***************** WSH=64\r\na=label:1\r\n", 1);
-	assert_struck("A=CRYPTO:2 X INLINE:a;inline:b inline:c\n", "A=CRYPTO:2 X INLINE:********** inline:*\n", 2);
+		      "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***************** WSH=64\r\na=label:1\r\n",
+		      1);
+	assert_struck("A=CRYPTO:2 X INLINE:a;inline:b inline:c\n",
+		      "A=CRYPTO:2 X INLINE:********** inline:*\n", 2);
 	assert_struck("a=crypto:1 inline:key", "a=crypto:1 inline:***", 1);
 	assert_struck("a=crypto:1 suite inline: key x", "a=crypto:1 suite inline: *** x", 1);
 	assert_struck("a=crypto:1 suite other:key more\nx", "a=crypto:1 suite ********* ****\nx", 1);
 	assert_struck("x inline:abc y", "x inline:*** y", 1);
 	assert_struck("a=ice-pwd:abc def\r\na=ice-ufrag:u\r\n", "a=ice-pwd:*** ***\r\na=ice-ufrag:u\r\n", 1);
-	assert_struck("a=key-mgmt:mikey AQAF\nk=clear:pw\nbook=1\n", "a=key-mgmt:***** ****\nk=********\nbook=1\n", 2);
-	assert_struck("X: 1\r\nAuthorization : Digest a=\"b\",\r\n response=\"c\"\r\nProxy-AUTHORIZATION:Basic eA==\r\nTo: y\r\n",
-	              "X: 1\r\nAuthorization : ****** ******\r\n ************\r\nProxy-AUTHORIZATION:***** ****\r\nTo: y\r\n", 2);
+	assert_struck("a=key-mgmt:mikey AQAF\nk=clear:pw\nbook=1\n",
+		      "a=key-mgmt:***** ****\nk=********\nbook=1\n", 2);
+	assert_struck("X: 1\r\nAuthorization : Digest a=\"b\",\r\n "
+		      "response=\"c\"\r\nProxy-AUTHORIZATION:Basic eA==\r\nTo: y\r\n",
+		      "X: 1\r\nAuthorization : ****** ******\r\n ************\r\nProxy-AUTHORIZATION:***** "
+		      "****\r\nTo: y\r\n",
+		      2);
 	assert_struck("authorization is a word, inline too", "authorization is a word, inline too", 0);
 	assert_struck("a=crypto:", "a=crypto:", 0);
 	assert_struck("", "", 0);
@@ -214,8 +221,9 @@ keys_and_credentials_are_struck_out_in_place(void **state)
 static void
 secrets_are_struck_inside_a_multipart_message(void **state)
 {
-	char bytes[] = "INVITE sip:a SIP/2.0\nAuthorization: Digest x\n\n--b\nContent-Type: application/sdp\n\n"
-		       "v=0\nm=audio 1 RTP/SAVP 0\na=crypto:1 S inline:AAAABBBB\n--b--\n\0a=ice-pwd:tail";
+	char bytes[] =
+	    "INVITE sip:a SIP/2.0\nAuthorization: Digest x\n\n--b\nContent-Type: application/sdp\n\n"
+	    "v=0\nm=audio 1 RTP/SAVP 0\na=crypto:1 S inline:AAAABBBB\n--b--\n\0a=ice-pwd:tail";
 
 	assert_int_equal(offer_redact(bytes, sizeof(bytes) - 1), 3);
 	assert_null(strstr(bytes, "Digest"));

@@ -33,19 +33,20 @@ static void
 sdp_and_metadata_are_found_in_any_order(void **state)
 {
 	assert_int_equal(split("multipart/mixed;boundary=\"b 1\"",
-	                       "--b 1\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n"
-	                       "--b 1\r\nContent-Type: application/rs-metadata+xml\r\n"
-	                       "Content-Disposition: recording-session\r\n\r\n" XML "\r\n--b 1--\r\n"),
-	                 SRS_OK);
+			       "--b 1\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n"
+			       "--b 1\r\nContent-Type: application/rs-metadata+xml\r\n"
+			       "Content-Disposition: recording-session\r\n\r\n" XML "\r\n--b 1--\r\n"),
+			 SRS_OK);
 	assert_int_equal(body.n_parts, 2);
 	assert_part(body.sdp, SDP);
 	assert_part(body.metadata, XML);
 	assert_true(span_equal(body.metadata->disposition, span_of_text("recording-session")));
 
-	assert_int_equal(split("Multipart/Mixed; charset=x; Boundary = b",
-	                       "--b\r\ncontent-type:application/rs-metadata\r\nContent-Length:9\r\n\r\n" XML "\r\n"
-	                       "--b\r\nContent-Type:application/SDP;charset=utf-8\r\n\r\n" SDP "\r\n--b--  \t\r\n\r\n"),
-	                 SRS_OK);
+	assert_int_equal(
+	    split("Multipart/Mixed; charset=x; Boundary = b",
+		  "--b\r\ncontent-type:application/rs-metadata\r\nContent-Length:9\r\n\r\n" XML "\r\n"
+		  "--b\r\nContent-Type:application/SDP;charset=utf-8\r\n\r\n" SDP "\r\n--b--  \t\r\n\r\n"),
+	    SRS_OK);
 	assert_part(body.sdp, SDP);
 	assert_part(body.metadata, XML);
 	assert_int_equal(body.sdp->content_type.len, strlen("application/SDP"));
@@ -55,9 +56,10 @@ static void
 bare_lf_preamble_and_epilogue_are_tolerated(void **state)
 {
 	assert_int_equal(split("multipart/mixed;boundary=b",
-	                       "preamble\n--bb\n--b\nContent-Type: application/sdp\n\nv=0\n\n--b\n"
-	                       "Content-Type: application/rs-metadata+xml\n\n" XML "\n--b--\n--b\nepilogue\n"),
-	                 SRS_OK);
+			       "preamble\n--bb\n--b\nContent-Type: application/sdp\n\nv=0\n\n--b\n"
+			       "Content-Type: application/rs-metadata+xml\n\n" XML
+			       "\n--b--\n--b\nepilogue\n"),
+			 SRS_OK);
 	assert_int_equal(body.n_parts, 2);
 	assert_part(body.sdp, "v=0\n");
 	assert_part(body.metadata, XML);
@@ -67,9 +69,9 @@ static void
 body_without_closing_boundary_gives_what_it_has(void **state)
 {
 	assert_int_equal(split("multipart/mixed;boundary=b",
-	                       "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--b\r\n"
-	                       "Content-Type: application/rs-metadata+xml\r\n\r\n<recording"),
-	                 SRS_OK);
+			       "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--b\r\n"
+			       "Content-Type: application/rs-metadata+xml\r\n\r\n<recording"),
+			 SRS_OK);
 	assert_part(body.sdp, SDP);
 	assert_part(body.metadata, "<recording");
 }
@@ -96,9 +98,9 @@ unknown_part_matters_without_sdp_or_when_it_says_so(void **state)
 {
 	const char *implied = "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP
 			      "\r\n--b\r\nContent-Type: application/gtd\r\n\r\nx\r\n--b--";
-	const char *explicit = "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP
-			       "\r\n--b\r\nContent-Type: application/gtd\r\n"
-			       "Content-Disposition: signal ; handling=\"Required\"\r\n\r\nx\r\n--b--";
+	const char *explicit =
+	    "--b\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--b\r\nContent-Type: application/gtd\r\n"
+	    "Content-Disposition: signal ; handling=\"Required\"\r\n\r\nx\r\n--b--";
 	const char *alone = "--b\r\nContent-Type: application/gtd\r\n\r\nx\r\n--b--";
 	const char *optional = "--b\r\nContent-Type: application/gtd\r\n"
 			       "Content-Disposition: signal;handling=optional\r\n\r\nx\r\n--b--";
@@ -110,14 +112,15 @@ unknown_part_matters_without_sdp_or_when_it_says_so(void **state)
 	assert_int_equal(split("multipart/mixed;boundary=b", optional), SRS_OK);
 	assert_int_equal(split("text/plain", "x"), SRS_ERR_UNSUPPORTED);
 	assert_int_equal(body_split(&body, "text/plain", "render;handling=optional", span_of_text("x"), &why),
-	                 SRS_OK);
+			 SRS_OK);
 }
 
 static void
 handling_required_on_what_we_know_is_no_refusal(void **state)
 {
-	assert_int_equal(body_split(&body, "application/sdp", "session;handling=required", span_of_text(SDP), &why),
-	                 SRS_OK);
+	assert_int_equal(
+	    body_split(&body, "application/sdp", "session;handling=required", span_of_text(SDP), &why),
+	    SRS_OK);
 	assert_true(body.sdp->handling_required);
 	assert_true(span_equal(body.sdp->disposition, span_of_text("session")));
 }
@@ -125,25 +128,28 @@ handling_required_on_what_we_know_is_no_refusal(void **state)
 static void
 encoded_parts_are_not_read_as_plain_ones(void **state)
 {
-	assert_int_equal(split("multipart/mixed;boundary=b",
-	                       "--b\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-	                       "dj0wDQo=\r\n--b--"),
-	                 SRS_ERR_UNSUPPORTED);
+	assert_int_equal(
+	    split("multipart/mixed;boundary=b",
+		  "--b\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+		  "dj0wDQo=\r\n--b--"),
+	    SRS_ERR_UNSUPPORTED);
 	assert_null(body.sdp);
-	assert_int_equal(split("multipart/mixed;boundary=b",
-	                       "--b\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: 8BIT\r\n\r\n" SDP
-	                       "\r\n--b--"),
-	                 SRS_OK);
+	assert_int_equal(
+	    split("multipart/mixed;boundary=b",
+		  "--b\r\nContent-Type: application/sdp\r\nContent-Transfer-Encoding: 8BIT\r\n\r\n" SDP
+		  "\r\n--b--"),
+	    SRS_OK);
 	assert_non_null(body.sdp);
 }
 
 static void
 early_session_description_is_not_the_session(void **state)
 {
-	assert_int_equal(split("multipart/mixed;boundary=b",
-	                       "--b\r\nContent-Type: application/sdp\r\nContent-Disposition: early-session\r\n\r\n"
-	                       "v=0\r\n\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--b--"),
-	                 SRS_OK);
+	assert_int_equal(
+	    split("multipart/mixed;boundary=b",
+		  "--b\r\nContent-Type: application/sdp\r\nContent-Disposition: early-session\r\n\r\n"
+		  "v=0\r\n\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--b--"),
+	    SRS_OK);
 	assert_part(body.sdp, SDP);
 }
 
@@ -177,7 +183,8 @@ bounds_are_named_refusals(void **state)
 	size_t n = 0;
 
 	for (unsigned int i = 0; i <= BODY_PARTS_MAX; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "--b\r\nContent-Type: application/sdp\r\n\r\n%u\r\n", i);
+		n += (size_t)snprintf(text + n, sizeof(text) - n,
+				      "--b\r\nContent-Type: application/sdp\r\n\r\n%u\r\n", i);
 	snprintf(text + n, sizeof(text) - n, "--b--\r\n");
 	assert_int_equal(split("multipart/mixed;boundary=b", text), SRS_ERR_LIMIT);
 	assert_int_equal(body.n_parts, BODY_PARTS_MAX);
@@ -199,7 +206,8 @@ every_prefix_of_a_body_is_safe(void **state)
 			   "--c\r\nContent-Type: application/sdp\r\n\r\n" SDP "\r\n--c--\r\n--b--\r\n";
 
 	for (size_t n = 0; n <= strlen(text); n++) {
-		enum srs_err err = body_split(&body, "multipart/mixed;boundary=b", "", span_of(text, n), &why);
+		enum srs_err err =
+		    body_split(&body, "multipart/mixed;boundary=b", "", span_of(text, n), &why);
 
 		if (err == SRS_OK && body.sdp != NULL)
 			assert_true(body.sdp->bytes.bytes + body.sdp->bytes.len <= (const uint8_t *)text + n);

@@ -109,8 +109,9 @@ complete_document_is_read_whole_and_without_deviation(void **state)
 	assert_int_equal(m->n_sessions, 1);
 	assert_string_equal(m->sessions[0].group_ref, m->groups[0].id);
 	assert_string_equal(m->sessions[0].sip_session_id,
-	                    "0123456789abcdef0123456789abcdef;remote=fedcba9876543210fedcba9876543210");
-	assert_string_equal(m->sessions[0].reason, "Q.850;cause=16;text=\"normal \\\"clearing\\\"\", SIP;text=\"second\"");
+			    "0123456789abcdef0123456789abcdef;remote=fedcba9876543210fedcba9876543210");
+	assert_string_equal(m->sessions[0].reason,
+			    "Q.850;cause=16;text=\"normal \\\"clearing\\\"\", SIP;text=\"second\"");
 	assert_int_equal(m->sessions[0].start.wall_ns, 1772359200250000000);
 	assert_string_equal(m->sessions[0].associated.text, "2026-03-01T10:00:01Z");
 	assert_int_equal(m->n_participants, 2);
@@ -136,8 +137,9 @@ extension_elements_are_kept_verbatim_and_stand_alone(void **state)
 	struct metadata *m = parse(vector_read("complete.xml"));
 
 	assert_string_equal(m->participants[0].extension,
-	                    "<x:desk xmlns:x=\"urn:example:harbour\" n=\"7\"><x:inner/></x:desk>");
-	assert_string_equal(m->groups[0].extension, "<x:queue xmlns:x=\"urn:example:harbour\">pilots</x:queue>");
+			    "<x:desk xmlns:x=\"urn:example:harbour\" n=\"7\"><x:inner/></x:desk>");
+	assert_string_equal(m->groups[0].extension,
+			    "<x:queue xmlns:x=\"urn:example:harbour\">pilots</x:queue>");
 	assert_string_equal(m->extension, "<x:note xmlns:x=\"urn:example:harbour\">whole</x:note>");
 	metadata_free(m);
 }
@@ -185,9 +187,10 @@ labels_without_partner_are_deviations(void **state)
 	assert_deviation(m, 0, "/sdp/m[2]", "no stream names");
 	assert_deviation(m, 30, "/recording/stream[2]", "no m-line has");
 	json = metadata_deviations_json(m);
-	assert_string_equal(json, "[{\"line\":0,\"path\":\"/sdp/m[2]\",\"rule\":\"label of an m-line that no stream names (RFC 7865 §6.7)\"},"
-	                          "{\"line\":30,\"path\":\"/recording/stream[2]\","
-	                          "\"rule\":\"stream whose label no m-line has (RFC 7865 §6.7)\"}]");
+	assert_string_equal(json, "[{\"line\":0,\"path\":\"/sdp/m[2]\",\"rule\":\"label of an m-line that no "
+				  "stream names (RFC 7865 §6.7)\"},"
+				  "{\"line\":30,\"path\":\"/recording/stream[2]\","
+				  "\"rule\":\"stream whose label no m-line has (RFC 7865 §6.7)\"}]");
 	free(json);
 	metadata_free(m);
 }
@@ -252,9 +255,9 @@ participant_that_stops_sending_in_the_siprec_draft_is_former(void **state)
 	struct metadata *m = parse(vector_read("broad.xml"));
 	const struct metadata_participant *out[4];
 	struct metadata *update = parse_text(
-		"<recording_metadata xmlns='urn:ietf:params:xml:ns:siprec'><dataMode>partial</dataMode>"
-		"<participant id='urn:uuid:00000000-0000-4000-8000-000000000004'"
-		" session='urn:uuid:00000000-0000-4000-8000-000000000003'/></recording_metadata>");
+	    "<recording_metadata xmlns='urn:ietf:params:xml:ns:siprec'><dataMode>partial</dataMode>"
+	    "<participant id='urn:uuid:00000000-0000-4000-8000-000000000004'"
+	    " session='urn:uuid:00000000-0000-4000-8000-000000000003'/></recording_metadata>");
 
 	assert_int_equal(metadata_apply(&m, update), SRS_OK);
 	assert_int_equal(m->n_participants, 2);
@@ -288,11 +291,12 @@ handmade_attribute_style_is_read(void **state)
 static void
 right_names_without_a_namespace_are_read(void **state)
 {
-	struct metadata *m = parse_text("<recording><session session_id='a'/><x:foreign/><x:stream stream_id='b'/></recording>");
+	struct metadata *m = parse_text(
+	    "<recording><session session_id='a'/><x:foreign/><x:stream stream_id='b'/></recording>");
 
 	assert_int_equal(m->dialect, METADATA_NO_NAMESPACE);
 	assert_int_equal(m->n_sessions, 1);
-	assert_int_equal(m->n_streams, 1);	/* a prefix that nobody declared is no namespace */
+	assert_int_equal(m->n_streams, 1); /* a prefix that nobody declared is no namespace */
 	assert_deviation(m, 1, "/recording", "no namespace");
 	metadata_free(m);
 }
@@ -300,11 +304,12 @@ right_names_without_a_namespace_are_read(void **state)
 static void
 element_order_and_surroundings_do_not_matter(void **state)
 {
-	struct metadata *m = parse_text("\r\n <?xml version='1.0'?>\r\n" RFC_ROOT
-	                                "<participantstreamassoc participant_id='p'><send>s</send></participantstreamassoc>"
-	                                "<sessionrecordingassoc session_id='c'><associate-time>x</associate-time>"
-	                                "</sessionrecordingassoc><stream stream_id='s' session_id='c'><label>1</label></stream>"
-	                                "<participant participant_id='p'/><session session_id='c'/></recording>\r\n--x--\r\n");
+	struct metadata *m = parse_text(
+	    "\r\n <?xml version='1.0'?>\r\n" RFC_ROOT
+	    "<participantstreamassoc participant_id='p'><send>s</send></participantstreamassoc>"
+	    "<sessionrecordingassoc session_id='c'><associate-time>x</associate-time>"
+	    "</sessionrecordingassoc><stream stream_id='s' session_id='c'><label>1</label></stream>"
+	    "<participant participant_id='p'/><session session_id='c'/></recording>\r\n--x--\r\n");
 	const struct metadata_participant *out[1];
 
 	assert_int_equal(m->n_sessions, 1);
@@ -322,10 +327,11 @@ element_order_and_surroundings_do_not_matter(void **state)
 static void
 dangling_references_of_a_complete_document_are_warnings(void **state)
 {
-	struct metadata *m = parse_text(RFC_ROOT "<session session_id='c'><group-ref>g</group-ref></session>\n"
-	                                         "<participantsessionassoc participant_id='p' session_id='d'/>\n"
-	                                         "<participantstreamassoc participant_id='q'><send>s</send>"
-	                                         "</participantstreamassoc></recording>");
+	struct metadata *m =
+	    parse_text(RFC_ROOT "<session session_id='c'><group-ref>g</group-ref></session>\n"
+				"<participantsessionassoc participant_id='p' session_id='d'/>\n"
+				"<participantstreamassoc participant_id='q'><send>s</send>"
+				"</participantstreamassoc></recording>");
 
 	assert_deviation(m, 1, "/recording/session/group-ref", "refers to a group");
 	assert_deviation(m, 2, "/recording/participantsessionassoc", "refers to a session");
@@ -364,8 +370,9 @@ times_are_read_with_and_without_zone(void **state)
 		char text[256];
 		struct metadata *m;
 
-		snprintf(text, sizeof(text), RFC_ROOT "<session session_id='a'><stop-time>%s</stop-time></session></recording>",
-		         rows[i].text);
+		snprintf(text, sizeof(text),
+			 RFC_ROOT "<session session_id='a'><stop-time>%s</stop-time></session></recording>",
+			 rows[i].text);
 		m = parse_text(text);
 		assert_string_equal(m->sessions[0].stop.text, rows[i].text);
 		assert_int_equal(m->sessions[0].stop.wall_ns, rows[i].wall_ns);
@@ -384,14 +391,21 @@ partial_update_merges_by_id(void **state)
 	const struct metadata_participant *out[4];
 
 	/* a third participant takes over stream 2; the second leaves it */
-	assert_int_equal(metadata_apply(&m, parse_text(
-		PARTIAL "<participant participant_id='cy'><nameID aor='sip:cy@harbour.example'/></participant>"
-			"<participantsessionassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw==' session_id='EBESExQVFhcYGRobHB0eHw=='>"
-			"<disassociate-time>2026-03-01T10:05:00Z</disassociate-time></participantsessionassoc>"
-			"<participantstreamassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw=='>"
-			"<disassociate-time>2026-03-01T10:05:00Z</disassociate-time></participantstreamassoc>"
-			"<participantstreamassoc participant_id='cy'><send>UFFSU1RVVldYWVpbXF1eXw==</send></participantstreamassoc>"
-			"</recording>")), SRS_OK);
+	assert_int_equal(
+	    metadata_apply(
+		&m,
+		parse_text(
+		    PARTIAL
+		    "<participant participant_id='cy'><nameID aor='sip:cy@harbour.example'/></participant>"
+		    "<participantsessionassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw==' "
+		    "session_id='EBESExQVFhcYGRobHB0eHw=='>"
+		    "<disassociate-time>2026-03-01T10:05:00Z</disassociate-time></participantsessionassoc>"
+		    "<participantstreamassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw=='>"
+		    "<disassociate-time>2026-03-01T10:05:00Z</disassociate-time></participantstreamassoc>"
+		    "<participantstreamassoc "
+		    "participant_id='cy'><send>UFFSU1RVVldYWVpbXF1eXw==</send></participantstreamassoc>"
+		    "</recording>")),
+	    SRS_OK);
 	assert_false(m->partial);
 	assert_int_equal(m->n_participants, 3);
 	assert_int_equal(m->n_streams, 2);
@@ -399,16 +413,24 @@ partial_update_merges_by_id(void **state)
 	assert_string_equal(m->participant_sessions[1].disassociated.text, "2026-03-01T10:05:00Z");
 	assert_string_equal(m->participant_sessions[1].associated.text, "2026-03-01T10:00:02Z");
 	assert_int_equal(metadata_senders(m, "2", out, 4), 2);
-	assert_string_equal(out[0]->id, "cy");			/* who sends now comes first */
+	assert_string_equal(out[0]->id, "cy"); /* who sends now comes first */
 	assert_string_equal(out[1]->id, "MDEyMzQ1Njc4OTo7PD0+Pw==");
 
 	/* the second comes back, and renames itself */
-	assert_int_equal(metadata_apply(&m, parse_text(
-		PARTIAL "<participant participant_id='MDEyMzQ1Njc4OTo7PD0+Pw=='><nameID aor='sip:bo2@harbour.example'/></participant>"
-			"<participantsessionassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw==' session_id='EBESExQVFhcYGRobHB0eHw=='>"
-			"<associate-time>2026-03-01T10:09:00Z</associate-time></participantsessionassoc>"
-			"<session session_id='EBESExQVFhcYGRobHB0eHw=='><stop-time>2026-03-01T10:10:00Z</stop-time></session>"
-			"</recording>")), SRS_OK);
+	assert_int_equal(
+	    metadata_apply(
+		&m,
+		parse_text(PARTIAL
+			   "<participant participant_id='MDEyMzQ1Njc4OTo7PD0+Pw=='><nameID "
+			   "aor='sip:bo2@harbour.example'/></participant>"
+			   "<participantsessionassoc participant_id='MDEyMzQ1Njc4OTo7PD0+Pw==' "
+			   "session_id='EBESExQVFhcYGRobHB0eHw=='>"
+			   "<associate-time>2026-03-01T10:09:00Z</associate-time></participantsessionassoc>"
+			   "<session "
+			   "session_id='EBESExQVFhcYGRobHB0eHw=='><stop-time>2026-03-01T10:10:00Z</"
+			   "stop-time></session>"
+			   "</recording>")),
+	    SRS_OK);
 	assert_string_equal(m->participant_sessions[1].associated.text, "2026-03-01T10:09:00Z");
 	assert_string_equal(m->participant_sessions[1].disassociated.text, "");
 	assert_string_equal(m->participants[1].names[0].aor, "sip:bo2@harbour.example");
@@ -421,18 +443,23 @@ partial_update_merges_by_id(void **state)
 static void
 stream_association_replaces_what_is_now_and_keeps_what_was(void **state)
 {
-	struct metadata *m = parse_text(RFC_ROOT
-		"<session session_id='c'/><participant participant_id='p'/>"
-		"<stream stream_id='a' session_id='c'><label>1</label></stream>"
-		"<stream stream_id='b' session_id='c'><label>2</label></stream>"
-		"<participantstreamassoc participant_id='p'><send>a</send><send>b</send><associate-time>t0</associate-time>"
-		"</participantstreamassoc></recording>");
+	struct metadata *m = parse_text(
+	    RFC_ROOT "<session session_id='c'/><participant participant_id='p'/>"
+		     "<stream stream_id='a' session_id='c'><label>1</label></stream>"
+		     "<stream stream_id='b' session_id='c'><label>2</label></stream>"
+		     "<participantstreamassoc "
+		     "participant_id='p'><send>a</send><send>b</send><associate-time>t0</associate-time>"
+		     "</participantstreamassoc></recording>");
 	const struct metadata_participant *out[2];
 
 	/* one of two streams ends */
-	assert_int_equal(metadata_apply(&m, parse_text(
-		PARTIAL "<participantstreamassoc participant_id='p'><send>a</send><disassociate-time>t1</disassociate-time>"
-			"</participantstreamassoc></recording>")), SRS_OK);
+	assert_int_equal(
+	    metadata_apply(
+		&m, parse_text(PARTIAL
+			       "<participantstreamassoc "
+			       "participant_id='p'><send>a</send><disassociate-time>t1</disassociate-time>"
+			       "</participantstreamassoc></recording>")),
+	    SRS_OK);
 	assert_int_equal(m->n_participant_streams, 2);
 	assert_int_equal(m->participant_streams[0].n_send, 1);
 	assert_string_equal(m->participant_streams[0].send[0], "b");
@@ -440,11 +467,13 @@ stream_association_replaces_what_is_now_and_keeps_what_was(void **state)
 	assert_string_equal(m->participant_streams[1].associated.text, "t0");
 	assert_string_equal(m->participant_streams[1].disassociated.text, "t1");
 	/* hold: nothing is sent any more */
-	assert_int_equal(metadata_apply(&m, parse_text(PARTIAL "<participantstreamassoc participant_id='p'/></recording>")),
-	                 SRS_OK);
+	assert_int_equal(
+	    metadata_apply(&m,
+			   parse_text(PARTIAL "<participantstreamassoc participant_id='p'/></recording>")),
+	    SRS_OK);
 	assert_int_equal(m->n_participant_streams, 2);
 	assert_int_equal(metadata_senders(m, "2", out, 2), 0);
-	assert_int_equal(metadata_senders(m, "1", out, 2), 1);	/* once */
+	assert_int_equal(metadata_senders(m, "1", out, 2), 1); /* once */
 	metadata_free(m);
 }
 
@@ -457,8 +486,11 @@ partial_that_refers_to_the_unknown_leaves_the_state(void **state)
 	static const char *const dangling[] = {
 		PARTIAL "<stream stream_id='x' session_id='nobody'/></recording>",
 		PARTIAL "<participantstreamassoc participant_id='nobody'/></recording>",
-		PARTIAL "<participantstreamassoc participant_id='ICEiIyQlJicoKSorLC0uLw=='><send>x</send></participantstreamassoc></recording>",
-		PARTIAL "<participantsessionassoc participant_id='ICEiIyQlJicoKSorLC0uLw==' session_id='x'/></recording>",
+		PARTIAL "<participantstreamassoc "
+			"participant_id='ICEiIyQlJicoKSorLC0uLw=='><send>x</send></participantstreamassoc></"
+			"recording>",
+		PARTIAL "<participantsessionassoc participant_id='ICEiIyQlJicoKSorLC0uLw==' "
+			"session_id='x'/></recording>",
 		PARTIAL "<sessionrecordingassoc session_id='x'/></recording>",
 	};
 
@@ -479,7 +511,8 @@ complete_document_replaces_the_state(void **state)
 {
 	struct metadata *m = parse(vector_read("complete.xml"));
 
-	assert_int_equal(metadata_apply(&m, parse_text(RFC_ROOT "<session session_id='n'/></recording>")), SRS_OK);
+	assert_int_equal(metadata_apply(&m, parse_text(RFC_ROOT "<session session_id='n'/></recording>")),
+			 SRS_OK);
 	assert_int_equal(m->n_sessions, 1);
 	assert_string_equal(m->sessions[0].id, "n");
 	assert_int_equal(m->n_participants, 0);
@@ -523,7 +556,7 @@ assert_refused_fast(const char *text, size_t len, enum srs_err expected)
 	struct timespec from;
 	double ms, best = 1e9;
 
-	for (unsigned int i = 0; i < 3; i++) {	/* the best of three: the machine may be busy elsewhere */
+	for (unsigned int i = 0; i < 3; i++) { /* the best of three: the machine may be busy elsewhere */
 		clock_gettime(CLOCK_MONOTONIC, &from);
 		assert_int_equal(metadata_parse(&m, span_of(text, len), why, sizeof(why)), expected);
 		ms = milliseconds(&from);
@@ -539,8 +572,8 @@ bombs_entities_and_attribute_floods_are_refused_at_once(void **state)
 {
 	size_t max = 4 << 20, n;
 	char *text = malloc(max);
-	const char *bomb = "<?xml version='1.0'?><!DOCTYPE lolz [<!ENTITY lol 'lol'><!ENTITY lol2 '&lol;&lol;&lol;&lol;'>]>"
-			   RFC_ROOT "&lol2;</recording>";
+	const char *bomb = "<?xml version='1.0'?><!DOCTYPE lolz [<!ENTITY lol 'lol'><!ENTITY lol2 "
+			   "'&lol;&lol;&lol;&lol;'>]>" RFC_ROOT "&lol2;</recording>";
 	const char *file = "<!doctype r SYSTEM 'file:///etc/passwd'>" RFC_ROOT "</recording>";
 
 	assert_refused_fast(bomb, strlen(bomb), SRS_ERR_LIMIT);
@@ -550,8 +583,8 @@ bombs_entities_and_attribute_floods_are_refused_at_once(void **state)
 	for (unsigned int i = 0; i < 100000; i++)
 		n += (size_t)snprintf(text + n, max - n, " a%u=''", i);
 	n += (size_t)snprintf(text + n, max - n, "/>");
-	assert_refused_fast(text, n, SRS_ERR_LIMIT);		/* by size */
-	assert_refused_fast(text, METADATA_BYTES_MAX, SRS_ERR_LIMIT);	/* by attributes */
+	assert_refused_fast(text, n, SRS_ERR_LIMIT);		      /* by size */
+	assert_refused_fast(text, METADATA_BYTES_MAX, SRS_ERR_LIMIT); /* by attributes */
 
 	n = 0;
 	for (unsigned int i = 0; i < 40000; i++)
@@ -613,13 +646,28 @@ static void
 what_is_not_xml_is_refused_with_its_line(void **state)
 {
 	static const char *const texts[] = {
-		"", "x", "\n\nx", "<", "<recording", "<recording>", RFC_ROOT "\n<a></b></recording>", RFC_ROOT "<a b=c/></recording>",
-		RFC_ROOT "<a b='<'/></recording>", RFC_ROOT "<a b='1' b='2'/></recording>", RFC_ROOT "&unknown;</recording>",
-		RFC_ROOT "\x01</recording>", RFC_ROOT "\xff</recording>", RFC_ROOT "<!{CDATA{x</recording>",
-		RFC_ROOT "<!-- -- --></recording>", RFC_ROOT "<![CDATA[</recording>", RFC_ROOT "<?pi </recording>",
+		"",
+		"x",
+		"\n\nx",
+		"<",
+		"<recording",
+		"<recording>",
+		RFC_ROOT "\n<a></b></recording>",
+		RFC_ROOT "<a b=c/></recording>",
+		RFC_ROOT "<a b='<'/></recording>",
+		RFC_ROOT "<a b='1' b='2'/></recording>",
+		RFC_ROOT "&unknown;</recording>",
+		RFC_ROOT "\x01</recording>",
+		RFC_ROOT "\xff</recording>",
+		RFC_ROOT "<!{CDATA{x</recording>",
+		RFC_ROOT "<!-- -- --></recording>",
+		RFC_ROOT "<![CDATA[</recording>",
+		RFC_ROOT "<?pi </recording>",
 		"<?xml version='1.0' encoding='utf-7'?>" RFC_ROOT "</recording>",
 		"<?xml version='1.0' encoding='IBM037'?>" RFC_ROOT "</recording>",
-		"</recording>", RFC_ROOT "<sip:a=b@c></recording>", "<requestsnapshot xmlns='urn:ietf:params:xml:ns:recording:1'/>",
+		"</recording>",
+		RFC_ROOT "<sip:a=b@c></recording>",
+		"<requestsnapshot xmlns='urn:ietf:params:xml:ns:recording:1'/>",
 	};
 	static const char nul[] = "<recording>\0</recording>";
 	struct metadata *m = NULL;
@@ -629,7 +677,8 @@ what_is_not_xml_is_refused_with_its_line(void **state)
 			fail_msg("not refused: %s", texts[i]);
 		assert_true(strncmp(why, "line ", 5) == 0);
 	}
-	assert_int_equal(metadata_parse(&m, span_of(nul, sizeof(nul) - 1), why, sizeof(why)), SRS_ERR_INVALID);
+	assert_int_equal(metadata_parse(&m, span_of(nul, sizeof(nul) - 1), why, sizeof(why)),
+			 SRS_ERR_INVALID);
 	assert_int_equal(refusal(RFC_ROOT "\n\n<a></b></recording>"), SRS_ERR_INVALID);
 	assert_string_equal(why, "line 3: an end tag that does not match the tag opened in line 3");
 }
@@ -642,7 +691,8 @@ deviations_are_bounded_and_one_rule_does_not_fill_them(void **state)
 	struct metadata *m;
 
 	for (unsigned int i = 0; i < 300; i++)
-		n += (size_t)snprintf(text + n, 65536 - n, "<stream streamid='%u'><Label>%u</Label></stream>", i, i);
+		n += (size_t)snprintf(text + n, 65536 - n, "<stream streamid='%u'><Label>%u</Label></stream>",
+				      i, i);
 	snprintf(text + n, 65536 - n, "</recording>");
 	m = parse_text(text);
 	assert_int_equal(m->n_streams, METADATA_ITEMS_MAX);
@@ -663,7 +713,7 @@ every_prefix_of_a_document_is_safe(void **state)
 
 		memcpy(exact, whole.bytes, n);
 		if (metadata_parse(&m, span_of(exact, n), why, sizeof(why)) == SRS_OK)
-			assert_true(n >= whole.len - 2);	/* only the last line end is missing */
+			assert_true(n >= whole.len - 2); /* only the last line end is missing */
 		metadata_free(m);
 		free(exact);
 	}
@@ -674,10 +724,12 @@ every_prefix_of_a_document_is_safe(void **state)
 static void
 files_may_be_messages_and_lines_are_those_of_the_file(void **state)
 {
-	const char *message = "INVITE sip:srs SIP/2.0\r\nContent-Type: multipart/mixed;\r\n boundary=b\r\nTo: x\r\n\r\n"
-			      "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\n"
-			      "Content-Type: application/rs-metadata+xml\r\n\r\n" RFC_ROOT "\r\n<dataMode>partial</dataMode>\r\n"
-			      "</recording>\r\n--b--\r\n";
+	const char *message =
+	    "INVITE sip:srs SIP/2.0\r\nContent-Type: multipart/mixed;\r\n boundary=b\r\nTo: x\r\n\r\n"
+	    "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b\r\n"
+	    "Content-Type: application/rs-metadata+xml\r\n\r\n" RFC_ROOT
+	    "\r\n<dataMode>partial</dataMode>\r\n"
+	    "</recording>\r\n--b--\r\n";
 	const char *body = strstr(message, "--b\r\n");
 	struct metadata *m = NULL;
 
@@ -688,13 +740,19 @@ files_may_be_messages_and_lines_are_those_of_the_file(void **state)
 	assert_int_equal(metadata_check_bytes(&m, span_of_text(body), why, sizeof(why)), SRS_OK);
 	assert_deviation(m, 9, "/recording/dataMode", "other case");
 	metadata_free(m);
-	assert_int_equal(metadata_check_bytes(&m, span_of_text(RFC_ROOT "</recording>"), why, sizeof(why)), SRS_OK);
+	assert_int_equal(metadata_check_bytes(&m, span_of_text(RFC_ROOT "</recording>"), why, sizeof(why)),
+			 SRS_OK);
 	metadata_free(m);
-	assert_int_equal(metadata_check_bytes(&m, span_of_text("OPTIONS sip:x SIP/2.0\r\n\r\n"), why, sizeof(why)),
-	                 SRS_ERR_INVALID);
-	assert_int_equal(metadata_check_bytes(&m, span_of_text("INVITE sip:x SIP/2.0\r\nc: application/rs-metadata+xml\r\n\r\n"
-	                                                       RFC_ROOT "\n<a></recording>"), why, sizeof(why)),
-	                 SRS_ERR_INVALID);
+	assert_int_equal(
+	    metadata_check_bytes(&m, span_of_text("OPTIONS sip:x SIP/2.0\r\n\r\n"), why, sizeof(why)),
+	    SRS_ERR_INVALID);
+	assert_int_equal(
+	    metadata_check_bytes(
+		&m,
+		span_of_text("INVITE sip:x SIP/2.0\r\nc: application/rs-metadata+xml\r\n\r\n" RFC_ROOT
+			     "\n<a></recording>"),
+		why, sizeof(why)),
+	    SRS_ERR_INVALID);
 	assert_string_equal(why, "line 5: an end tag that does not match the tag opened in line 5");
 }
 

@@ -35,14 +35,15 @@ two_labelled_streams_are_read(void **state)
 {
 	const struct offer_media *m;
 
-	assert_int_equal(parse(HEAD "a=sendonly\r\n"
-	                            "m=audio 49170 RTP/AVP 0 111 101\r\n"
-	                            "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1; stereo=0\r\n"
-	                            "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
-	                            "a=label:one\r\na=mid:a1\r\na=ptime:20\r\na=rtcp:49200 IN IP4 192.0.2.1\r\n"
-	                            "m=audio 49172 RTP/SAVP 8\r\nc=IN IP6 2001:db8::7\r\na=label:two\r\n"
-	                            "a=inactive\r\na=rtcp-mux\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"),
-	                 SRS_OK);
+	assert_int_equal(parse(HEAD
+			       "a=sendonly\r\n"
+			       "m=audio 49170 RTP/AVP 0 111 101\r\n"
+			       "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1; stereo=0\r\n"
+			       "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+			       "a=label:one\r\na=mid:a1\r\na=ptime:20\r\na=rtcp:49200 IN IP4 192.0.2.1\r\n"
+			       "m=audio 49172 RTP/SAVP 8\r\nc=IN IP6 2001:db8::7\r\na=label:two\r\n"
+			       "a=inactive\r\na=rtcp-mux\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"),
+			 SRS_OK);
 	assert_int_equal(offer.n_deviations, 0);
 	assert_string_equal(offer.session_id, "77");
 	assert_int_equal(offer.version, 3);
@@ -107,9 +108,10 @@ missing_lines_are_deviations_not_errors(void **state)
 static void
 unspecified_address_is_noted_and_keeps_the_direction(void **state)
 {
-	assert_int_equal(parse(HEAD "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\na=label:1\r\na=sendonly\r\n"
-	                            "m=audio 4002 RTP/AVP 0\r\nc=IN IP6 ::\r\na=label:2\r\n"),
-	                 SRS_OK);
+	assert_int_equal(parse(HEAD
+			       "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\na=label:1\r\na=sendonly\r\n"
+			       "m=audio 4002 RTP/AVP 0\r\nc=IN IP6 ::\r\na=label:2\r\n"),
+			 SRS_OK);
 	assert_true(offer.media[0].address.unspecified);
 	assert_int_equal(offer.media[0].address.ip_version, 4);
 	assert_int_equal(offer.media[0].direction, OFFER_SENDONLY);
@@ -125,8 +127,9 @@ lf_cr_and_crlf_all_end_lines(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		char text[256];
 
-		snprintf(text, sizeof(text), "v=0%so=- 1 2 IN IP4 192.0.2.1%ss=-%st=0 0%sm=audio 4000 RTP/AVP 0%sx", ends[i],
-		         ends[i], ends[i], ends[i], ends[i]);
+		snprintf(text, sizeof(text),
+			 "v=0%so=- 1 2 IN IP4 192.0.2.1%ss=-%st=0 0%sm=audio 4000 RTP/AVP 0%sx", ends[i],
+			 ends[i], ends[i], ends[i], ends[i]);
 		assert_int_equal(parse(text), SRS_OK);
 		assert_string_equal(offer.media[0].profile_text, "RTP/AVP");
 		assert_string_equal(offer.media[0].formats, "0");
@@ -137,10 +140,13 @@ lf_cr_and_crlf_all_end_lines(void **state)
 static void
 unknown_media_and_profiles_are_kept_for_the_answer(void **state)
 {
-	assert_int_equal(parse(HEAD "m=image 5000 udptl t38\r\na=T38FaxVersion:0\r\n"
-	                            "m=video 5002 udp/tls/rtp/savpf 96\r\na=rtpmap:96 H264/90000\r\na=fingerprint:sha-256 AA\r\n"
-	                            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"),
-	                 SRS_OK);
+	assert_int_equal(
+	    parse(
+		HEAD
+		"m=image 5000 udptl t38\r\na=T38FaxVersion:0\r\n"
+		"m=video 5002 udp/tls/rtp/savpf 96\r\na=rtpmap:96 H264/90000\r\na=fingerprint:sha-256 AA\r\n"
+		"m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"),
+	    SRS_OK);
 	assert_int_equal(offer.n_media, 3);
 	assert_int_equal(offer.media[0].kind, OFFER_OTHER);
 	assert_string_equal(offer.media[0].kind_text, "image");
@@ -156,9 +162,10 @@ unknown_media_and_profiles_are_kept_for_the_answer(void **state)
 static void
 session_level_fingerprint_and_direction_are_inherited(void **state)
 {
-	assert_int_equal(parse(HEAD "a=inactive\na=fingerprint:sha-256 AA\nm=audio 1 RTP/SAVP 0\nm=audio 2 RTP/SAVP 0\n"
-	                            "a=sendonly\n"),
-	                 SRS_OK);
+	assert_int_equal(
+	    parse(HEAD "a=inactive\na=fingerprint:sha-256 AA\nm=audio 1 RTP/SAVP 0\nm=audio 2 RTP/SAVP 0\n"
+		       "a=sendonly\n"),
+	    SRS_OK);
 	assert_int_equal(offer.media[0].direction, OFFER_INACTIVE);
 	assert_int_equal(offer.media[1].direction, OFFER_SENDONLY);
 	assert_true(offer.media[0].has_fingerprint);
@@ -168,9 +175,10 @@ session_level_fingerprint_and_direction_are_inherited(void **state)
 static void
 nonsense_in_one_line_costs_that_line_only(void **state)
 {
-	assert_int_equal(parse(HEAD "m=audio 99999/x RTP/AVP 0 abc 200 0\r\na=rtpmap:7 x/8000\r\na=rtpmap:0 PCMU\r\n"
-	                            "a=fmtp:0 \x01\r\na=label:has blank\r\na=rtcp:x\r\n"),
-	                 SRS_OK);
+	assert_int_equal(
+	    parse(HEAD "m=audio 99999/x RTP/AVP 0 abc 200 0\r\na=rtpmap:7 x/8000\r\na=rtpmap:0 PCMU\r\n"
+		       "a=fmtp:0 \x01\r\na=label:has blank\r\na=rtcp:x\r\n"),
+	    SRS_OK);
 	assert_int_equal(offer.media[0].port, 0);
 	assert_string_equal(offer.media[0].formats, "0");
 	assert_string_equal(offer.media[0].codecs[0].name, "PCMU");
@@ -206,7 +214,8 @@ bounds_are_named_refusals(void **state)
 	size_t n = (size_t)snprintf(text, sizeof(text), HEAD);
 
 	for (unsigned int i = 0; i < OFFER_MEDIA_MAX; i++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "m=audio 4000 RTP/AVP 0\r\na=label:%u\r\n", i);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "m=audio 4000 RTP/AVP 0\r\na=label:%u\r\n",
+				      i);
 	assert_int_equal(parse(text), SRS_OK);
 	assert_int_equal(offer.n_media, OFFER_MEDIA_MAX);
 	snprintf(text + n, sizeof(text) - n, "m=audio 4000 RTP/AVP 0\r\n");
@@ -227,11 +236,12 @@ bounds_are_named_refusals(void **state)
 static void
 every_prefix_of_an_offer_is_safe(void **state)
 {
-	const char *text = HEAD "m=audio 49170/2 RTP/AVP 0 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 x\r\na=label:1\r\n";
+	const char *text = HEAD
+	    "m=audio 49170/2 RTP/AVP 0 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 x\r\na=label:1\r\n";
 	size_t len = strlen(text);
 
 	for (size_t n = 0; n <= len; n++) {
-		char *exact = malloc(n ? n : 1);	/* so that a sanitizer sees each byte read too many */
+		char *exact = malloc(n ? n : 1); /* so that a sanitizer sees each byte read too many */
 		enum srs_err err;
 
 		memcpy(exact, text, n);
