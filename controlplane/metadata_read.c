@@ -714,7 +714,7 @@ read_document(struct span document, unsigned int line_first, enum srs_err *err, 
 	parser->sax->serror = note_error;
 	doc = xmlCtxtReadMemory(parser, (const char *)document.bytes, (int)document.len, NULL, NULL,
 				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-				    XML_PARSE_BIG_LINES);
+				    XML_PARSE_BIG_LINES | XML_PARSE_COMPACT);
 	if (doc != NULL) {
 		*err = SRS_OK;
 	} else if (first.code != XML_ERR_NO_MEMORY && parser->errNo != XML_ERR_NO_MEMORY) {

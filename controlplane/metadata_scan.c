@@ -69,12 +69,34 @@ at_text(const struct scan *s, const char *text)
 	return (size_t)(s->end - s->at) >= len && memcmp(s->at, text, len) == 0;
 }
 
+static bool
+ends_name(uint8_t c)
+{
+	switch (c) {
+	case ' ':
+	case '\t':
+	case '\r':
+	case '\n':
+	case '/':
+	case '>':
+	case '=':
+	case '<':
+	case '"':
+	case '\'':
+	case '&':
+	case '\0':
+		return true;
+	default:
+		return false;
+	}
+}
+
 static struct span
 take_name(struct scan *s)
 {
 	const uint8_t *from = s->at;
 
-	while (s->at < s->end && !is_blank(*s->at) && strchr("/>=<\"'&", *s->at) == NULL)
+	while (s->at < s->end && !ends_name(*s->at))
 		s->at++;
 	return span_of(from, (size_t)(s->at - from));
 }
