@@ -443,6 +443,8 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	s->transport = req->transport;
 	(void)snprintf(s->call_id, sizeof(s->call_id), "%s", req->call_id);
 	(void)snprintf(s->agent, sizeof(s->agent), "%s", req->user_agent);
+	session_text_clean(s->call_id);
+	session_text_clean(s->agent);
 	timer_init(&s->due, session_on_due, s);
 	dialog_user_set(d, s);
 	*out = s;

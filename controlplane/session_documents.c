@@ -18,6 +18,51 @@ session_hex(const uint8_t id[REEL_ID_SIZE], char out[2 * REEL_ID_SIZE + 1])
 		(void)snprintf(out + 2 * i, 3, "%02x", id[i]);
 }
 
+/* How many bytes the UTF-8 character at `at` has; 0: it is none, or a control character. */
+static unsigned int
+utf8_len(const unsigned char *at)
+{
+	static const unsigned char lowest[] = { 0, 0, 0xc2, 0xe0, 0xf0 };	/* first bytes below are overlong */
+	unsigned int n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+
+	if (n == 1)
+		return at[0] >= 0x20 && at[0] != 0x7f;
+	if (at[0] < lowest[n] || at[0] > 0xf4)
+		return 0;
+	for (unsigned int i = 1; i < n; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;	/* a NUL ends here too */
+	}
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ||
+	    (at[0] == 0xed && at[1] > 0x9f))
+		return 0;	/* overlong, beyond Unicode, a surrogate */
+	return n;
+}
+
+void
+session_text_clean(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	while (*at != '\0') {
+		unsigned int n = utf8_len(at);
+
+		if (n == 0)
+			*at = '?';
+		at += n != 0 ? n : 1;
+	}
+}
+
+void
+session_text_add(struct cJSON *json, const char *name, const char *text)
+{
+	char clean[SESSION_TEXT_MAX];
+
+	(void)snprintf(clean, sizeof(clean), "%s", text);
+	session_text_clean(clean);
+	cJSON_AddStringToObject(json, name, clean);
+}
+
 /* ---- notes ---- */
 
 void
@@ -236,10 +281,10 @@ codecs_of(const struct offer_media *m)
 
 		codec_name(c, name);
 		cJSON_AddNumberToObject(row, "payload_type", c->payload_type);
-		cJSON_AddStringToObject(row, "name", name);
+		session_text_add(row, "name", name);
 		cJSON_AddNumberToObject(row, "clock_hz", c->clock_hz);
 		cJSON_AddNumberToObject(row, "channels", c->channels);
-		cJSON_AddStringToObject(row, "fmtp", c->fmtp);
+		session_text_add(row, "fmtp", c->fmtp);
 		cJSON_AddItemToArray(rows, row);
 	}
 	return rows;
@@ -268,9 +313,9 @@ stream_row(const struct session *s, const struct session_stream *st, const struc
 
 	media_text(s->all->floor.media, &st->port, ip, sizeof(ip), &ip_version);
 	cJSON_AddNumberToObject(row, "number", st->number);
-	cJSON_AddStringToObject(row, "label", st->label);
+	session_text_add(row, "label", st->label);
 	cJSON_AddNumberToObject(row, "mline", st->mline);
-	cJSON_AddStringToObject(row, "kind", m != NULL ? m->kind_text : "audio");
+	session_text_add(row, "kind", m != NULL ? m->kind_text : "audio");
 	cJSON_AddBoolToObject(row, "inactive", st->inactive);
 	cJSON_AddStringToObject(row, "address", ip);
 	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
@@ -298,8 +343,8 @@ session_streams_json(struct session *s, const struct session_recording *r)
 			codec_name(&m->codecs[0], name);
 		row = cJSON_CreateObject();
 		cJSON_AddNumberToObject(row, "number", st->number);
-		cJSON_AddStringToObject(row, "label", st->label);
-		cJSON_AddStringToObject(row, "codec", name);
+		session_text_add(row, "label", st->label);
+		session_text_add(row, "codec", name);
 		cJSON_AddNumberToObject(row, "payload_type", m != NULL && m->n_codecs != 0 ? m->codecs[0].payload_type : 0);
 		cJSON_AddItemToArray(rows, row);
 	}

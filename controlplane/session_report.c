@@ -33,7 +33,7 @@ stream_json(const struct session *s, const struct session_stream *st)
 	session_hex(st->recording->id, id);
 	cJSON_AddStringToObject(row, "recording", id);
 	cJSON_AddNumberToObject(row, "number", st->number);
-	cJSON_AddStringToObject(row, "label", st->label);
+	session_text_add(row, "label", st->label);
 	cJSON_AddStringToObject(row, "address", ip);
 	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
 	cJSON_AddBoolToObject(row, "inactive", st->inactive);

@@ -224,6 +224,10 @@ session_cookie(const struct session *s, enum session_cookie_kind kind, unsigned 
 	return (uint64_t)s->generation << 48 | (uint64_t)s->slot << 16 | (uint64_t)kind << 8 | i;
 }
 
+/** What a peer wrote becomes JSON and catalog text: each byte that is no UTF-8, or a control character, becomes '?'. */
+void session_text_clean(char *text);
+struct cJSON;
+void session_text_add(struct cJSON *json, const char *name, const char *text);	/* at most SESSION_TEXT_MAX of it */
 void session_hex(const uint8_t id[REEL_ID_SIZE], char out[2 * REEL_ID_SIZE + 1]);
 
 #endif

@@ -933,6 +933,20 @@ shutdown_ends_every_call_and_refuses_new_ones(void **state)
 }
 
 static void
+what_is_no_utf8_is_replaced_before_it_becomes_json(void **state)
+{
+	char good[] = "J\xc3\xb6rg \xe2\x82\xac \xf0\x9f\x98\x80";
+	char bad[] = "a\xff" "b\xc3(\xed\xa0\x80\x01\xe2\x82";
+	char before[sizeof(good)];
+
+	memcpy(before, good, sizeof(good));
+	session_text_clean(good);
+	assert_string_equal(good, before);
+	session_text_clean(bad);
+	assert_string_equal(bad, "a?b?(??????");
+}
+
+static void
 rest_lists_the_session_with_its_streams(void **state)
 {
 	struct fixture *f = *state;
@@ -987,6 +1001,7 @@ main(void)
 		CASE(a_part_begins_anew_when_it_is_due),
 		CASE(a_call_that_lasts_too_long_is_ended_by_us),
 		CASE(shutdown_ends_every_call_and_refuses_new_ones),
+		CASE(what_is_no_utf8_is_replaced_before_it_becomes_json),
 		CASE(rest_lists_the_session_with_its_streams),
 	};
 
