@@ -41,11 +41,12 @@ def free_port():
 class Recorder:
     count = 0
 
-    def __init__(self, build, sanitized=False, folder=None, **settings):
+    def __init__(self, build, sanitized=False, folder=None, prefix=(), **settings):
         Recorder.count += 1
         n = (os.getpid() * 7 + Recorder.count) % 250
         self.build = build
         self.sanitized = sanitized
+        self.prefix = list(prefix)	# a command that starts the recorder: taskset
         self.folder = folder or tempfile.mkdtemp(prefix="capstan-")
         self.port = free_port()
         self.http_port = free_port()
@@ -82,7 +83,7 @@ class Recorder:
 
     def start(self, wait_s=30):
         daemon = os.path.join(self.build, "controlplane", "capstand")
-        args = [daemon]
+        args = [*self.prefix, daemon]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]
         env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
@@ -166,6 +167,33 @@ class Recorder:
                 out[m.group(1)] = out.get(m.group(1), 0) + float(m.group(2))
         return out
 
+    def verdicts(self):
+        """Names of the verdict counters, from the list that the data plane is built from."""
+        with open(os.path.join(ROOT, "dataplane", "counters.h")) as f:
+            text = f.read()
+        listed = text[text.index("#define VERDICT_LIST"):text.index("enum rx_verdict")]
+        return re.findall(r"X\(RX_\w+, (\w+),", listed)
+
+    def settle(self, wait_s=5):
+        """Until no packet came for a moment: counters may be a burst old."""
+        end, last = time.monotonic() + wait_s, None
+        while time.monotonic() < end:
+            now = self.metrics()["nic_received"]
+            if now == last:
+                return
+            last = now
+            time.sleep(0.3)
+
+    def check_conservation(self):
+        """nic_received = sum of all verdicts, read until two readings agree that nothing came in between."""
+        for _ in range(10):
+            m = self.metrics()
+            total = sum(m[name] for name in self.verdicts())
+            if total == m["nic_received"]:
+                return m
+            time.sleep(0.2)
+        raise Failure(f"{m['nic_received']:.0f} packets received, {total:.0f} verdicts")
+
     def tool(self, *args, expect=0):
         """Run `capstan ... --json`; returns the document. expect=None: returns (status, stdout, stderr)."""
         binary = os.path.join(self.build, "controlplane", "tool", "capstan")
@@ -195,11 +223,15 @@ class Recorder:
             time.sleep(0.2)
         raise Failure(f"{len(rows)} of {n} recordings sealed after {wait_s} s: {self.log_tail()}")
 
-    def reel_py(self, *args):
-        """The independent reader over every segment: (status, output)."""
-        segments = os.path.join(self.settings["storage.devices"], "segments")
-        files = sorted(os.path.join(segments, f) for f in os.listdir(segments))
-        done = subprocess.run(["python3", os.path.join(ROOT, "tests", "reel.py"), args[0], *files, *args[1:]],
+    def segments(self):
+        """Every segment file of the vault, the oldest first."""
+        folder = os.path.join(self.settings["storage.devices"], "segments")
+        return sorted(os.path.join(folder, f) for f in os.listdir(folder))
+
+    def reel_py(self, *args, first=None):
+        """The independent reader over every segment: (status, output). `first` goes before the files."""
+        before = [first] if first is not None else []
+        done = subprocess.run(["python3", os.path.join(ROOT, "tests", "reel.py"), args[0], *before, *self.segments(), *args[1:]],
                               capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
 

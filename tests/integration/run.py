@@ -33,6 +33,10 @@ class Context:
         """A running recorder; use it in a with statement."""
         return Recorder(self.build, self.sanitized, **settings)
 
+    def idle_recorder(self, **settings):
+        """Folder and tool of a recorder that is not started; close() it."""
+        return Recorder(self.build, self.sanitized, **settings)
+
     @staticmethod
     def skip(why):
         raise Skip(why)
