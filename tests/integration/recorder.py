@@ -198,7 +198,8 @@ class Recorder:
         """Run `capstan ... --json`; returns the document. expect=None: returns (status, stdout, stderr)."""
         binary = os.path.join(self.build, "controlplane", "tool", "capstan")
         done = subprocess.run([binary, "--set", f"storage.devices={self.settings['storage.devices']}",
-                               "--set", f"keys.path={self.settings['keys.path']}", *args],
+                               "--set", f"keys.path={self.settings['keys.path']}",
+                               "--set", f"node.run_dir={self.settings['node.run_dir']}", *args],
                               capture_output=True, text=True, timeout=120, cwd=self.folder)
         if expect is None:
             return done.returncode, done.stdout, done.stderr
@@ -209,7 +210,7 @@ class Recorder:
             return done.stdout
 
     def recordings(self):
-        document = self.tool("recordings", "ls", "--json")
+        document = self.tool("recordings", "ls", "--limit", "100000", "--json")
         return document["recordings"]
 
     def wait_sealed(self, n, wait_s=15):

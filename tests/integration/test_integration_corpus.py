@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 import xml.etree.ElementTree
+import zlib
 
 import yaml
 
@@ -76,7 +77,7 @@ def answer_faults(row, transport, answer, offer=b""):
             out.append("no +sip.srs in Contact")
         offered = re.findall(rb"(?m)^a=label:(\S+)", offer)
         echoed = [m[3]["label"].encode() for m in media if "label" in m[3]]
-        if len(live) == len(media) and offered != echoed:
+        if len(live) == len(media) and offered and offered != echoed:
             out.append(f"labels {echoed} for {offered}")
     return out
 
@@ -91,7 +92,7 @@ def dialogs_of(rows):
     return out
 
 
-def participants_faults(recorder, call_id, row):
+def participants_faults(recorder, call_id, row, transport):
     """The catalog's row of a recording that is over."""
     for _ in range(40):
         rows = [r for r in recorder.get("/api/v1/recordings?limit=1000")[1]["recordings"] if r["call_id"] == call_id]
@@ -102,8 +103,10 @@ def participants_faults(recorder, call_id, row):
         return [f"not sealed: {[r['state'] for r in rows]}"]
     out = []
     for key in ("participants", "streams"):
-        if key in row and max(len(r[key]) for r in rows) != row[key]:
-            out.append(f"{[len(r[key]) for r in rows]} {key} instead of {row[key]}")
+        want = row.get(key)
+        want = want[transport] if isinstance(want, dict) else want
+        if want is not None and max(len(r[key]) for r in rows) != want:
+            out.append(f"{[len(r[key]) for r in rows]} {key} instead of {want}")
     if len(rows) != row.get("recordings", 1):
         out.append(f"{len(rows)} recordings instead of {row.get('recordings', 1)}")
     return out
@@ -116,7 +119,7 @@ def play_dialog(recorder, name, rows, transport):
     tag, cseq = "", 0
     with sip.Client(recorder.port, transport, local_port=sip.sent_by_port(content("sip", rows[0]["file"]))) as client:
         for row in rows:
-            data = sip.with_branch_suffix(content("sip", row["file"]), transport)
+            data = sip.with_branch_suffix(content("sip", row["file"]), f"{transport}{zlib.crc32(name.encode())}")
             data = sip.with_header(data, "Call-ID", "i", call_id)
             if transport == "tcp":
                 data = sip.with_length(data)
@@ -149,7 +152,7 @@ def play_dialog(recorder, name, rows, transport):
             if answer is None or answer.status != 200:
                 found.append(f"{name} over {transport}: BYE at the end got {answer.status if answer else 'no answer'}")
     if "participants" in rows[0] and expected(rows[0], transport) == 200 and not found:
-        found += [f"{name} over {transport}: {f}" for f in participants_faults(recorder, call_id, rows[0])]
+        found += [f"{name} over {transport}: {f}" for f in participants_faults(recorder, call_id, rows[0], transport)]
     return found
 
 
@@ -158,7 +161,7 @@ def play_offer(recorder, row, transport, kind, body, call_id):
     with sip.Client(recorder.port, transport) as client:
         data = sip.request(client, "INVITE", call_id, 1, lines=["Require: siprec", f"Content-Type: {kind}"], body=body)
         answer = client.ask(data)
-        found = answer_faults(row, transport, answer)
+        found = answer_faults(row, transport, answer, body)
         if answer is not None:
             client.send(sip.ack_for(data, answer))
         if answer is not None and answer.status == 200:
@@ -166,7 +169,7 @@ def play_offer(recorder, row, transport, kind, body, call_id):
             if bye is None or bye.status != 200:
                 found.append("BYE was not answered by 200")
             if "participants" in row and not found:
-                found += participants_faults(recorder, call_id, row)
+                found += participants_faults(recorder, call_id, row, transport)
     return found
 
 
@@ -197,6 +200,9 @@ def options_faults(recorder, where):
 
 def play_torture(recorder, row, transport):
     data = content("torture", row["file"])
+    if not re.search(rb"(?i);branch=z9hG4bK\s", data):
+        # several share branch and sent-by: the second would be a retransmission of the first (RFC 3261 §17.2.3)
+        data = sip.with_branch_suffix(data, f"{zlib.crc32(row['file'].encode())}")
     try:
         with sip.Client(recorder.port, transport, local_port=sip.sent_by_port(data)) as client:
             client.send(data if transport == "udp" else sip.with_length(data))
@@ -206,6 +212,8 @@ def play_torture(recorder, row, transport):
             found = answer_faults(row, transport, answer)
     except OSError as e:
         found = [f"{e}"]
+    if "not_yet" in row:
+        found = [] if found else ["now as expected, take `not_yet` away"]
     return [f"{row['file']} over {transport}: {f}" for f in found + options_faults(recorder, "it")]
 
 
@@ -232,10 +240,12 @@ def test_corpus_messages(context):
 
 def test_corpus_torture(context):
     rows = table(context)
-    with context.recorder() as r:
-        findings = in_parallel([(play_torture, r, row, t) for row in rows["torture"] for t in ("udp", "tcp")])
-        check(r.process.poll() is None, f"the recorder died: {r.log_tail()}")
-        report(findings, "torture messages differ from corpus.yaml")
+    findings = []
+    for transport in ("udp", "tcp"):	# a recorder each: the same branch again would be a retransmission
+        with context.recorder() as r:
+            findings += in_parallel([(play_torture, r, row, transport) for row in rows["torture"]])
+            check(r.process.poll() is None, f"the recorder died: {r.log_tail()}")
+    report(findings, "torture messages differ from corpus.yaml")
 
 
 def test_corpus_nist_torture(context):

@@ -87,7 +87,7 @@ def test_keys_of_the_offer_are_nowhere(context):
     secrets = [SDES, SDES_RAW, "asd88fgpdd777uzjYhagZg"]
     extra = (f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{SDES}|2^20|1:4", "a=ice-ufrag:8hhY", f"a=ice-pwd:{secrets[2]}",
              f"a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{SDES_RAW}")
-    with context.recorder(log__level="debug") as r:
+    with context.recorder(node__log_level="debug") as r:
         call = sip.Call(r, "secret@call", extra=extra)
         check(call.status == 200, f"INVITE got {call.status}")
         call.send(0, sip.rtp(1, 160, 1, b"the sound of a word that can be found again"))
