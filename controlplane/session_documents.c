@@ -171,7 +171,17 @@ sends_into(const struct session *s, const struct metadata_participant *p, const 
 	return false;
 }
 
-/* Of this communication session, or of none that is named: then it is everybody's. */
+static bool
+sends_elsewhere(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		if (s->recordings[i] != NULL && s->recordings[i] != r && sends_into(s, p, s->recordings[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Of this communication session by association or by its streams; who is in none that we know is in each. */
 static bool
 takes_part(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
 {
@@ -187,7 +197,7 @@ takes_part(const struct session *s, const struct metadata_participant *p, const 
 			return true;
 		associated = true;
 	}
-	return !associated || sends_into(s, p, r);
+	return sends_into(s, p, r) || (!associated && !sends_elsewhere(s, p, r));
 }
 
 static void

@@ -748,10 +748,18 @@ two_communication_sessions_in_the_invite_open_two_recordings(void **state)
 	struct fixture *f = *state;
 	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1),
 	                               XML_HEAD CS1 CS2 ANN BOB STREAM("s1", "cs-1", "1") STREAM("s2", "cs-2", "2")
-	                               XML_TAIL);
+	                               SENDS("p-ann", "s1") SENDS("p-bob", "s2") XML_TAIL);
 
 	assert_int_equal(live_recordings, 2);
 	assert_int_equal(n_binds, 0);	/* each stream began in its own */
+	for (unsigned int i = 0; i < n_notes; i++) {
+		bool second = notes[i].recording == s->recordings[1]->handle;
+
+		if (notes[i].kind != REEL_FRAME_DESCRIPTION)
+			continue;
+		assert_true((strstr(notes[i].text, "sip:bob") != NULL) == second);
+		assert_true((strstr(notes[i].text, "sip:ann") != NULL) == !second);
+	}
 	assert_ptr_equal(s->streams[0]->recording, s->recordings[0]);
 	assert_ptr_equal(s->streams[1]->recording, s->recordings[1]);
 	call_end(f);
