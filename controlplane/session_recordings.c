@@ -103,7 +103,8 @@ recording_open_next(struct session *s, const char *cs_id)
 	return SRS_ERR_LIMIT;
 }
 
-/* Seal those whose communication session is over, while another one lives. */
+/* Seal those whose communication session is over, once the recording of another one is open: until then the old one
+ * is where streams are, and where new ones begin. */
 static void
 recordings_retire(struct session *s)
 {
@@ -112,7 +113,8 @@ recordings_retire(struct session *s)
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
 
-		another_lives |= r != NULL && !r->doomed && r->cs_id[0] != '\0' && !session_cs_is_over(s, r->cs_id);
+		another_lives |= r != NULL && !r->doomed && r->state == RECORDING_OPEN && r->cs_id[0] != '\0' &&
+		                 !session_cs_is_over(s, r->cs_id);
 	}
 	for (unsigned int i = 0; another_lives && i < SESSION_RECORDINGS_MAX; i++) {
 		struct session_recording *r = s->recordings[i];
@@ -335,11 +337,14 @@ on_opened(struct session *s, struct session_recording *r, const struct dataplane
 	r->state = RECORDING_OPEN;
 	r->part_due_mono_ns = part_due(s);
 	session_count(s->all, SESSION_RECORDINGS);
-	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED)
-		return;		/* session_arm() writes the first documents, or it is to be sealed at once */
+	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED && s->state != SESSION_DRAINING)
+		return;		/* session_arm() writes the first documents */
 	session_note_all(s, r);
 	session_describe(s, r);
 	recording_row_post(s, r);
+	if (s->state == SESSION_DRAINING)
+		return;		/* it came too late for frames, and is sealed with what it is about */
+	recordings_retire(s);
 	session_timer_arm(s);
 }
 

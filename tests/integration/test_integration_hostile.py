@@ -1,0 +1,117 @@
+"""What peers do that they should not, and what operators do at 3 a.m.: raw SIP over sockets, no simulator."""
+
+import re
+import secrets
+import socket
+import time
+
+from recorder import check
+
+
+def sdp(streams, version=1):
+    """streams: (port, label); port 0 removes the m-line."""
+    text = f"v=0\r\no=src 1 {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    for port, label in streams:
+        text += f"m=audio {port} RTP/AVP 0\r\na=label:{label}\r\na=sendonly\r\n"
+    return text
+
+
+def metadata(streams, mode="complete"):
+    """streams: (label, session id)."""
+    text = "<recording xmlns='urn:ietf:params:xml:ns:recording:1'>" \
+           f"<datamode>{mode}</datamode>"
+    for session in sorted({s for _, s in streams}):
+        text += f"<session session_id='{session}'/>"
+    for label, session in streams:
+        text += f"<participant participant_id='p{label}'><nameID aor='sip:p{label}@example.org'/></participant>" \
+                f"<stream stream_id='m{label}' session_id='{session}'><label>{label}</label></stream>" \
+                f"<participantsessionassoc participant_id='p{label}' session_id='{session}'/>" \
+                f"<participantstreamassoc participant_id='p{label}'><send>m{label}</send></participantstreamassoc>"
+    return text + "</recording>"
+
+
+class Peer:
+    """One SRC: a UDP socket and a dialog at a time."""
+
+    def __init__(self, recorder):
+        self.recorder = recorder
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.connect(("127.0.0.1", recorder.port))
+        self.port = self.udp.getsockname()[1]
+        self.begin()
+
+    def begin(self):
+        self.call_id, self.tag, self.to_tag, self.cseq = secrets.token_hex(8), secrets.token_hex(4), "", 0
+
+    def send(self, method, body="", kind="application/sdp", cseq=None, branch=None, headers=""):
+        if cseq is None and method not in ("ACK", "CANCEL"):
+            self.cseq += 1
+        self.branch = branch or "z9hG4bK" + secrets.token_hex(8)
+        body = body if isinstance(body, bytes) else body.encode()
+        head = f"{method} sip:srs@127.0.0.1 SIP/2.0\r\n" \
+               f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={self.branch}\r\nMax-Forwards: 70\r\n" \
+               f"From: <sip:src@example.org>;tag={self.tag}\r\n" \
+               f"To: <sip:srs@example.org>{';tag=' + self.to_tag if self.to_tag else ''}\r\n" \
+               f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n" \
+               f"Contact: <sip:src@127.0.0.1:{self.port}>;+sip.src\r\n{headers}"
+        if body:
+            head += f"Content-Type: {kind}\r\n"
+        self.udp.send(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+    def final(self, method, wait_s=5):
+        """The final response to our latest request: (status, text)."""
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            self.udp.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                text = self.udp.recv(65535).decode(errors="replace")
+            except socket.timeout:
+                break
+            status = re.match(r"SIP/2\.0 ([2-6]\d\d)", text)
+            if status and f"CSeq: {self.cseq} {method}\r\n" in text:
+                return int(status.group(1)), text
+        check(False, f"no final response to {method} within {wait_s} s: {self.recorder.log_tail()}")
+
+    def invite(self, streams, said=None, version=1, sdp_text=None):
+        """INVITE or re-INVITE, acknowledged. Returns (status, ports of our m-lines, response)."""
+        body, kind = sdp_text or sdp(streams, version), "application/sdp"
+        if said is not None:
+            body = f"--b\r\nContent-Type: application/sdp\r\n\r\n{body}\r\n--b\r\n" \
+                   f"Content-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n\r\n" \
+                   f"{said}\r\n--b--\r\n"
+            kind = "multipart/mixed;boundary=b"
+        self.send("INVITE", body, kind)
+        branch = self.branch
+        status, text = self.final("INVITE")
+        if status < 300:
+            self.to_tag = re.search(r"\r\nTo:[^\r]*;tag=([^;\r]+)", text).group(1)
+            branch = None
+        self.send("ACK", branch=branch)
+        return status, [int(p) for p in re.findall(r"\r\nm=audio (\d+)", text)], text
+
+    def bye(self):
+        self.send("BYE")
+        return self.final("BYE")[0]
+
+
+def drained(recorder, wait_s=10):
+    end = time.monotonic() + wait_s
+    while time.monotonic() < end:
+        if recorder.get("/api/v1/sessions")[1]["sessions"] == []:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_new_session_with_new_m_lines_is_recorded(context):
+    """A turret's dialog: the next communication session comes with m-lines of its own, the last one's go."""
+    with context.recorder() as r:
+        peer = Peer(r)
+        status, ports, _ = peer.invite([(4000, 1), (4002, 2)], metadata([(1, "one"), (2, "one")]))
+        check(status == 200 and all(ports), f"{status} {ports}")
+        status, ports, _ = peer.invite([(0, 1), (0, 2), (4004, 3), (4006, 4)], metadata([(3, "two"), (4, "two")]), 2)
+        check(status == 200 and ports[:2] == [0, 0], f"{status} {ports}")
+        check(all(ports[2:]), f"the new session's m-lines were refused: {ports}")
+        check(peer.bye() == 200 and drained(r), "the session did not end")
+        rows = r.wait_sealed(2)
+        check(sorted(row["cs_id"] for row in rows) == ["one", "two"], f"recordings: {rows}")
