@@ -40,6 +40,9 @@ build() {
 		meson configure "$dir" "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "meson could not configure $dir"; }
 	fi
 	say "Building in ${dir#"$root"/} ..."
-	ninja -C "$dir" >"$log" 2>&1 || { grep -E 'error|FAILED|undefined' -A 5 "$log" | head -n 60 >&2; die "the build failed (whole log: $log)"; }
+	if ! ninja -C "$dir" >"$log" 2>&1; then
+		{ grep -E 'error|FAILED|undefined|cannot find' -A 5 "$log" || tail -n 20 "$log"; } | awk 'NR <= 60' >&2
+		die "the build failed (whole log: $log)"
+	fi
 	rm -f "$log"
 }
