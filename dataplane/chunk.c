@@ -6,12 +6,10 @@
 #include "lib/config.h"
 
 uint32_t
-chunk_pool_need(const struct config *c, uint32_t recordings_max, uint32_t streams_max, uint32_t n_lcores)
+chunk_pool_need(const struct config *c, uint32_t n_lcores)
 {
-	uint64_t stall_bytes = (uint64_t)streams_max * c->limits.stream_kbit_s * 125 * c->limits.stall_ms_max / 1000;
-	uint64_t n = 2u * (uint64_t)recordings_max + stall_bytes / REEL_BODY_MAX;
+	uint64_t n = (config_chunks_need(c) + n_lcores - 1) / n_lcores;
 
-	n = (n + n_lcores - 1) / n_lcores;
 	n += n / 16 + 64;	/* the reserve */
 	return n > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)n;
 }

@@ -55,9 +55,8 @@ struct chunk_pool {
 	struct memory descriptors, bodies;
 };
 
-/** Chunks that one of `n_lcores` lcores needs: two a recording (open, on its way), and what its streams bring while
- * a device stalls for limits.stall_ms_max. */
-uint32_t chunk_pool_need(const struct config *c, uint32_t recordings_max, uint32_t streams_max, uint32_t n_lcores);
+/** One lcore's share of config_chunks_need(), rounded up, and what stands in reserve beside it. */
+uint32_t chunk_pool_need(const struct config *c, uint32_t n_lcores);
 SRS_MUST_CHECK enum srs_err chunk_pool_create(struct chunk_pool *pool, uint32_t n, uint32_t reserve, bool huge);
 void chunk_pool_destroy(struct chunk_pool *pool);
 

@@ -19,6 +19,7 @@
 	X(RX_RECORDED_RTCP, rx_recorded_rtcp, INFO, "RTCP, recorded") \
 	X(RX_HELD, rx_held, INFO, "RTP of a source on probation (RFC 3550 A.1): see held_recorded, held_dropped") \
 	X(RX_REPLIED, rx_replied, INFO, "ARP, neighbour discovery or echo for one of our addresses, answered") \
+	X(RX_SELFTEST, rx_selftest, INFO, "our own packet of the start-up self-test") \
 	X(RX_DROP_NEIGHBOUR, rx_drop_neighbour, INFO, "ARP, neighbour discovery or ICMP that asks nothing of us") \
 	X(RX_DROP_ETHERTYPE, rx_drop_ethertype, INFO, "neither IP nor ARP") \
 	X(RX_DROP_TRUNCATED, rx_drop_truncated, WARN, "shorter than its own headers say") \

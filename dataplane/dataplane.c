@@ -43,7 +43,7 @@ memory_available(void)
 static uint32_t
 chunks_of(const struct dataplane *dp)
 {
-	return chunk_pool_need(dp->config, dp->recordings_max, dp->streams_max, dp->n_lcores);
+	return chunk_pool_need(dp->config, dp->n_lcores);
 }
 
 /* The arithmetic of DESIGN §3: all of it is taken now, or none. */
@@ -119,7 +119,7 @@ static enum srs_err
 lcores_start(struct dataplane *dp, char *why, size_t why_len)
 {
 	struct lcore_spec spec = {
-		.port_id = dp->port.port_id, .answers = dp->config->media.profile != CONFIG_PROFILE_PCAP, .steer = &dp->steer,
+		.port_id = dp->port.port_id, .answers = dp->config->media.profile != CONFIG_PROFILE_PCAP, .steer = &dp->steer, .selftest = &dp->selftest,
 		.streams = &dp->streams, .clock = &dp->clock, .writers = dp->writers, .n_writers = dp->n_writers,
 		.config = dp->config, .n_chunks = chunks_of(dp), .n_commands = dp->commands.n,
 		.streams_max = dp->streams_max, .recordings_max = dp->recordings_max, .huge = dp->eal.huge,
@@ -192,8 +192,8 @@ dataplane_start(struct dataplane **out, const struct config *c, const struct key
 		return SRS_ERR_NOMEM;
 	snprintf(why, why_len, "No memory for the tables of streams and recordings; lower limits.sessions_max.");
 	dp->config = c;
-	dp->streams_max = c->limits.streams_max != 0 ? c->limits.streams_max : 2 * c->limits.sessions_max;
-	dp->recordings_max = c->limits.recordings_max != 0 ? c->limits.recordings_max : 2 * c->limits.sessions_max;
+	dp->streams_max = c->limits.streams_max;
+	dp->recordings_max = c->limits.recordings_max;
 	dp->n_lcores = (uint16_t)clamp(c->media.lcores, 1, DATAPLANE_LCORES_MAX);
 	if (c->media.profile != CONFIG_PROFILE_RING)
 		dp->n_lcores = 1;	/* tap and pcap have one queue */
@@ -202,6 +202,9 @@ dataplane_start(struct dataplane **out, const struct config *c, const struct key
 		err = memory_check(dp, why, why_len);
 	if (!err)
 		err = eal_start(&dp->eal, c, port_memory_mib(dp->n_lcores), why, why_len);
+	if (err)
+		goto out;
+	err = selftest_init(&dp->selftest);
 	if (err)
 		goto out;
 	clock_init(&dp->clock, rte_get_tsc_hz());
@@ -214,6 +217,8 @@ dataplane_start(struct dataplane **out, const struct config *c, const struct key
 		err = writers_start(dp, ks, why, why_len);
 	if (!err)
 		err = lcores_start(dp, why, why_len);
+	if (!err)
+		err = selftest_run(&dp->selftest, &dp->port, &dp->steer, dp->lcores, c->media.device, why, why_len);
 	describe(dp);
 out:
 	if (err)

@@ -91,8 +91,12 @@ dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part
 	c = command_take(&dp->commands, COMMAND_PART);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
-	err = writer_part_open(dp->writers[d->writer_i], recording, d->part + 1, key, cookie);
+	/* before the writer hears of it: nothing can fail between its key and the lcore's command */
+	c->u.seal.order = desk_order(dp, recording, "part", false, cookie, &c->u.seal.rows_max);
+	err = c->u.seal.order != NULL ? writer_part_open(dp->writers[d->writer_i], recording, d->part + 1, key, cookie)
+	                              : SRS_ERR_NOMEM;
 	if (err) {
+		desk_order_drop(c);
 		command_give(&dp->commands, c);
 		return err;
 	}
@@ -132,12 +136,14 @@ dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind ki
 
 /* Rows: what ended already, and four for each stream that lives. More rows than that wait for the next seal; before
  * the last one no stream lives, and the count is exact. */
+#define ROWS_SPARE (4 * (STREAM_SSRC_MAX + 1))	/* for streams added while the order is on its way */
+
 struct seal_order *
 desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool final, uint64_t cookie,
            uint16_t *rows_max)
 {
 	uint32_t rows = __atomic_load_n(&dp->recordings[handle].n_totals, __ATOMIC_RELAXED) +
-	                (STREAM_SSRC_MAX + 1) * dp->desk_recordings[handle].n_streams;
+	                (STREAM_SSRC_MAX + 1) * dp->desk_recordings[handle].n_streams + (final ? 0 : ROWS_SPARE);
 	struct seal_order *order;
 
 	if (rows > REEL_SEAL_STREAMS_MAX)
@@ -150,6 +156,13 @@ desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool
 	strncpy(order->reason, reason, sizeof(order->reason) - 1);
 	*rows_max = (uint16_t)rows;
 	return order;
+}
+
+void
+desk_order_drop(struct command *c)
+{
+	free(c->u.seal.order);
+	c->u.seal.order = NULL;
 }
 
 enum srs_err

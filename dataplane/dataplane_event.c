@@ -86,26 +86,22 @@ on_key(struct dataplane *dp, const struct dataplane_event *e, struct delivery *t
 {
 	struct desk_recording *d = &dp->desk_recordings[e->recording];
 	struct command *c = d->command;
-	struct dataplane_event failed = *e;
 
 	srs_assert(c != NULL);
 	d->command = NULL;
-	if (e->err == SRS_OK && c->kind == COMMAND_PART) {
-		c->u.seal.order = desk_order(dp, e->recording, "part", false, d->cookie, &c->u.seal.rows_max);
-		if (c->u.seal.order == NULL)
-			failed.err = SRS_ERR_NOMEM;	/* the old part goes on; the writer's unused key ends with the recording */
-	}
-	if (failed.err == SRS_OK) {
+	if (e->err == SRS_OK) {
 		desk_post(dp, d->lcore_i, c);
 		return;
 	}
 	dp->outstanding--;
+	if (c->kind == COMMAND_PART)
+		desk_order_drop(c);
 	command_give(&dp->commands, c);
 	if (d->state == DESK_OPENING)
 		desk_recording_free(dp, e->recording);
 	else
 		d->state = DESK_OPEN;
-	deliver(to, &failed);
+	deliver(to, e);
 }
 
 /* @return false: its other half has not come yet; keep it */

@@ -45,6 +45,7 @@ struct dataplane {
 	struct eal eal;
 	struct port port;
 	struct steer steer;
+	struct selftest selftest;
 	struct clock clock;
 	uint32_t clock_sequence;	/* control's copy of the map ... */
 	struct clock_map clock_map;	/* ... for views */
@@ -76,5 +77,7 @@ void desk_post(struct dataplane *dp, uint16_t lcore_i, struct command *c);
 /** The order for a seal of `rec`, as large as what is known now needs. NULL: no memory */
 struct seal_order *desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool final,
                               uint64_t cookie, uint16_t *rows_max);
+/** The command goes nowhere: free the order that it owns. */
+void desk_order_drop(struct command *c);
 
 #endif

@@ -58,8 +58,10 @@ rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], u
 }
 
 static void
-rx_lookup(const struct stream_table *streams, struct rx_packet pkt[], uint16_t n)
+rx_lookup(const struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 {
+	const struct stream_table *streams = lc->spec.streams;
+
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t slot = streams->slot_of[pkt[i].address_i][pkt[i].udp_port];
 
@@ -75,12 +77,21 @@ rx_lookup(const struct stream_table *streams, struct rx_packet pkt[], uint16_t n
 			if (slot & SLOT_RTCP)
 				pkt[i].kind = PACKET_RTCP;
 		} else if (pkt[i].verdict == RX_PENDING) {
-			pkt[i].verdict = RX_DROP_NO_STREAM;
+			pkt[i].verdict = selftest_is(lc->spec.selftest, &pkt[i]) ? RX_SELFTEST : RX_DROP_NO_STREAM;
 		}
 	}
 }
 
 static void append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns);
+
+static void
+mark_gone(struct lcore *lc, struct stream *s, const struct ssrc *x)
+{
+	const struct reel_mark mark = { .kind = REEL_MARK_SSRC_GONE, .ssrc = x->ssrc, .index = x->highest,
+		                        .generation = x->generation, .payload_type = x->payload_type };
+
+	recording_mark(&lc->recorder, s->recording, s->number, &mark);
+}
 
 /* The context of the packet's SSRC; another one may have to leave for it. */
 static void
@@ -100,13 +111,9 @@ find_ssrc(struct lcore *lc, struct rx_packet *p)
 		p->verdict = RX_DROP_SSRC;
 		counter_add(&s->drops, 1);
 	} else if (evicted.used) {
-		const struct reel_mark mark = { .kind = REEL_MARK_SSRC_GONE, .ssrc = evicted.ssrc,
-			                        .index = evicted.highest, .generation = evicted.generation,
-			                        .payload_type = evicted.payload_type };
-
 		counter_add(&lc->counters.ssrc_evicted, 1);
 		recording_ssrc_end(&lc->recorder, s->recording, s, &evicted);
-		recording_mark(&lc->recorder, s->recording, s->number, &mark);
+		mark_gone(lc, s, &evicted);
 	}
 }
 
@@ -227,9 +234,15 @@ mark_ssrc(struct lcore *lc, const struct rx_packet *p, struct recording *rec)
 		x->marked_part = rec->part;
 }
 
+/* Far ahead: the source began anew, or much was lost. A protected index is authentic: what lies between was sent. */
 static void
-ssrc_take_anew(struct lcore *lc, struct stream *s, struct ssrc *x)
+on_jump(struct lcore *lc, const struct rx_packet *p, uint64_t silence_tsc)
 {
+	struct stream *s = p->stream;
+	struct ssrc *x = p->ssrc;
+
+	if (p->op.keys != NULL || !ssrc_restarted(x, p->op.packet_index, lc->recorder.now_tsc, silence_tsc))
+		return;
 	counter_add(&lc->counters.ssrc_restarted, 1);
 	recording_ssrc_end(&lc->recorder, s->recording, s, x);
 	ssrc_restart(x);
@@ -237,7 +250,7 @@ ssrc_take_anew(struct lcore *lc, struct stream *s, struct ssrc *x)
 
 /* An authenticated, new RTP packet. */
 static void
-append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
+append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns, uint64_t silence_tsc)
 {
 	struct stream *s = p->stream;
 	struct ssrc *x = p->ssrc;
@@ -247,9 +260,9 @@ append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
 		                           .bytes = p->bytes };
 	enum reel_reason reason = REEL_REASON_PAUSED;
 
-	if (unlikely(ssrc_restarted(x, p->op.packet_index)))
-		ssrc_take_anew(lc, s, x);
-	ssrc_expect(x, p->op.packet_index);
+	if (unlikely(ssrc_jumped(x, p->op.packet_index)))
+		on_jump(lc, p, silence_tsc);
+	ssrc_expect(x, p->op.packet_index, lc->recorder.now_tsc);
 	x->payload_type = s->payload_type = p->bytes[1] & 0x7f;
 	if (likely(!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))) {
 		if (unlikely(x->marked_part != rec->part))
@@ -273,11 +286,12 @@ static void
 append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
 {
 	struct stream *s = p->stream;
+	uint64_t silence_tsc = lc->recorder.now_tsc - s->last_tsc;
 
 	__atomic_store_n(&s->last_tsc, lc->recorder.now_tsc, __ATOMIC_RELAXED);
 	switch (p->op.result) {
 	case UNPROTECT_OK:
-		append_unique(lc, p, wall_ns);
+		append_unique(lc, p, wall_ns, silence_tsc);
 		return;
 	case UNPROTECT_REPLAYED:
 		counter_add(&p->ssrc->duplicates, 1);
@@ -295,6 +309,25 @@ append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
 		break;
 	}
 	counter_add(&s->drops, 1);
+}
+
+/* Sources that said goodbye get their mark. Their contexts stay: late packets count with the others, and one that
+ * talks on gets a new SSRC mark. @rfc 3550 §6.6, §6.3.7 */
+static void
+mark_bye(struct lcore *lc, const struct rx_packet *p)
+{
+	struct stream *s = p->stream;
+	uint32_t gone[STREAM_SSRC_MAX];
+	unsigned int n = rtp_bye_find(gone, STREAM_SSRC_MAX, span_of(p->bytes, p->len));
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct ssrc *x = stream_ssrc_find(s, gone[i]);
+
+		if (x != NULL && x->marked_part == s->recording->part) {
+			mark_gone(lc, s, x);
+			x->marked_part = STREAM_PART_NONE;
+		}
+	}
 }
 
 static void
@@ -319,6 +352,7 @@ append_rtcp(struct lcore *lc, struct rx_packet *p)
 		struct ssrc *x = stream_ssrc_find(s, ssrc);
 
 		counter_add(x != NULL ? &x->rtcp : &s->rtcp_early, 1);
+		mark_bye(lc, p);
 		p->verdict = RX_RECORDED_RTCP;
 		return;
 	}
@@ -396,7 +430,7 @@ lcore_burst(struct lcore *lc, struct rte_mbuf *m[], uint16_t n)
 		lc->turn = 1;	/* a context that was never met has 0 */
 	counter_add(&lc->counters.nic_received, n);
 	rx_parse(lc, pkt, m, n);
-	rx_lookup(lc->spec.streams, pkt, n);
+	rx_lookup(lc, pkt, n);
 	rx_source(lc, pkt, n);
 	rx_unprotect(lc, pkt, n);
 	rx_append(lc, pkt, n);

@@ -13,6 +13,7 @@
 #include "dataplane/command.h"
 #include "dataplane/recording.h"
 #include "dataplane/reply.h"
+#include "dataplane/selftest.h"
 #include "dataplane/steer.h"
 #include "dataplane/writer.h"
 
@@ -26,6 +27,7 @@ struct lcore_spec {
 	bool answers;		/* no kernel behind the port: this lcore does ARP, ND and echo */
 	uint8_t mac[REPLY_MAC_SIZE];
 	const struct steer *steer;
+	const struct selftest *selftest;
 	struct stream_table *streams;
 	const struct clock *clock;
 	struct writer *const *writers;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEQ_HALF  0x8000
 #define HOLDS_MAX 1024	/* streams of one lcore on probation at once */
 
 enum srs_err
@@ -308,6 +309,19 @@ ssrc_totals(const struct ssrc *x, uint8_t number, struct reel_seal_stream *row)
 	};
 	memcpy(row->missing, x->missing, sizeof(row->missing));
 	return true;
+}
+
+bool
+ssrc_restarted(const struct ssrc *x, uint64_t index, uint64_t now_tsc, uint64_t silence_tsc)
+{
+	uint64_t jump = index - x->highest, sent = x->highest + 1 - x->began_index;
+	uint64_t lifetime = now_tsc - x->began_tsc;
+
+	if (jump > SEQ_HALF)
+		return true;	/* no estimate goes further ahead at once, only a new beginning does */
+	lifetime -= silence_tsc < lifetime ? silence_tsc : lifetime;
+	/* jump / silence > 4 * sent / lifetime */
+	return (unsigned __int128)jump * (lifetime + 1) > (unsigned __int128)4 * sent * silence_tsc;
 }
 
 void

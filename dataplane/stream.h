@@ -32,7 +32,7 @@ struct ssrc {
 	uint32_t ssrc;
 	uint32_t marked_part;	/* where its SSRC mark stands */
 	uint32_t turn;		/* of the lcore, when last seen: for eviction */
-	uint16_t generation;	/* key generation; plain RTP: restarts of the source */
+	uint16_t generation;	/* key generation; plain RTP: new beginnings of the source */
 	uint8_t payload_type;
 	bool used;		/* a packet of it was authenticated */
 	/* lines 1, 2: exceptions */
@@ -40,6 +40,7 @@ struct ssrc {
 	uint64_t rtcp;
 	uint64_t missing[REEL_REASONS_MAX];
 	uint64_t first_index;	/* of this part: what "expected" counts from */
+	uint64_t began_index, began_tsc;	/* of this generation: for its mean rate */
 	bool continues;		/* first_index follows on from the part before */
 };
 static_assert(sizeof(struct packet_index) == 32, "a packet index is half a line");
@@ -150,23 +151,29 @@ struct ssrc *stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct 
 /** The context when there is one. */
 struct ssrc *stream_ssrc_find(struct stream *s, uint32_t ssrc);
 
-/* The index estimate never goes further ahead at once; only a source that begins anew does. */
-#define SSRC_JUMP_MAX 0x8000
+#define SSRC_DROPOUT_MAX 3000	/* packets that may be missing in a row without a question. @rfc 3550 A.1 */
 
-/** Did the source begin anew with this authenticated packet? Its totals so far then end. @rfc 3550 A.1 */
+/** Is this authenticated packet further ahead than packets are lost in a row? */
 static inline bool
-ssrc_restarted(const struct ssrc *x, uint64_t index)
+ssrc_jumped(const struct ssrc *x, uint64_t index)
 {
-	return x->used && index > x->highest && index - x->highest > SSRC_JUMP_MAX;
+	return x->used && index > x->highest && index - x->highest >= SSRC_DROPOUT_MAX;
 }
+
+/** A plain packet jumped: did its source begin anew (its totals so far then end), or is what lies between lost? RFC
+ * 3550 A.1 takes any such jump as a new beginning, which would hide an outage of a minute. So a jump is a loss when
+ * the source, at four times its mean rate, could have sent as many packets since the stream's last one.
+ * @param silence_tsc  since then */
+bool ssrc_restarted(const struct ssrc *x, uint64_t index, uint64_t now_tsc, uint64_t silence_tsc);
 
 /** Count an authenticated, unique packet of this index as expected. @rfc 3550 A.3 */
 static inline void
-ssrc_expect(struct ssrc *x, uint64_t index)
+ssrc_expect(struct ssrc *x, uint64_t index, uint64_t now_tsc)
 {
 	if (__builtin_expect(!x->used, 0)) {
 		x->used = true;
-		x->first_index = x->highest = index;
+		x->first_index = x->highest = x->began_index = index;
+		x->began_tsc = now_tsc;
 	} else if (__builtin_expect(index > x->highest, 1)) {
 		x->highest = index;
 	} else if (index < x->first_index && !x->continues) {

@@ -5,6 +5,7 @@
 #define RTCP_TYPE_MIN   192	/* RFC 5761 §4: what RTCP may use when it shares a port */
 #define RTCP_TYPE_MAX   223
 #define RTCP_TYPE_SR    200
+#define RTCP_TYPE_BYE   203
 #define RTCP_SENDER_INFO_END 28	/* header, SSRC, sender info: RFC 3550 §6.4.1 */
 
 enum srs_err
@@ -42,6 +43,7 @@ rtp_header_read(struct rtp_header *h, struct span packet)
 
 struct rtcp_part {
 	uint8_t type;
+	uint8_t count;		/* of reports, chunks or sources */
 	bool padding;
 	struct span bytes;	/* header and all */
 };
@@ -53,6 +55,7 @@ rtcp_part_next(struct rtcp_part *p, struct reader *r)
 	uint8_t first = read_u8(&peek);
 
 	p->type = read_u8(&peek);
+	p->count = first & 0x1f;
 	p->padding = first >> 5 & 1;
 	p->bytes = read_span(r, RTCP_HEADER_SIZE + (size_t)4 * read_u16be(&peek));
 	if (reader_is_bad(r) || first >> 6 != RTP_VERSION || p->type < RTCP_TYPE_MIN || p->type > RTCP_TYPE_MAX)
@@ -105,4 +108,28 @@ rtp_sender_report_find(struct rtp_sender_report *sr, struct span packet)
 		}
 	}
 	return SRS_ERR_UNSUPPORTED;
+}
+
+unsigned int
+rtp_bye_find(uint32_t ssrc[], unsigned int max, struct span packet)
+{
+	struct reader r = reader_of(packet);
+	struct rtcp_part p;
+	unsigned int n = 0;
+
+	while (reader_left(&r) != 0 && rtcp_part_next(&p, &r) == SRS_OK) {
+		struct reader sources = reader_of(p.bytes);
+
+		if (p.type != RTCP_TYPE_BYE)
+			continue;
+		(void)read_u32be(&sources);
+		for (unsigned int i = 0; i < p.count && n < max; i++) {
+			uint32_t one = read_u32be(&sources);
+
+			if (reader_is_bad(&sources))
+				break;		/* fewer than it says */
+			ssrc[n++] = one;
+		}
+	}
+	return n;
 }

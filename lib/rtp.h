@@ -38,6 +38,10 @@ rtp_is_rtcp(const uint8_t *packet)
 /** Check a compound RTCP packet (lengths of all its parts). `ssrc` is the first part's sender. @rfc 3550 §6.1 */
 SRS_MUST_CHECK enum srs_err rtp_rtcp_check(struct span packet, uint8_t *first_type, uint32_t *ssrc);
 
+/** Which sources leave by this compound packet? At most `max` of them; what does not parse names nobody.
+ * @return how many @rfc 3550 §6.6 */
+unsigned int rtp_bye_find(uint32_t ssrc[], unsigned int max, struct span packet);
+
 struct rtp_sender_report {
 	uint32_t ssrc;
 	uint64_t ntp;		/* 32.32 fixed point, seconds since 1900 */

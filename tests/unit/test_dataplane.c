@@ -348,6 +348,99 @@ more_sources_than_a_stream_keeps_push_out_the_oldest(void **state)
 }
 
 static void
+a_source_that_begins_anew_has_lost_nothing(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	const struct px_frame *frames[64];
+	static const uint16_t runs[] = { 100, 20100, 300 };	/* far ahead, then back */
+	uint32_t recording, stream;
+	unsigned int begun = 0;
+
+	px_start(&px, small);
+	recording = px_recording(&px, 1);
+	spec = px_spec(recording, 0, 20000);
+	stream = px_stream(&px, &spec);
+	for (unsigned int i = 0; i < 3; i++)
+		for (uint16_t k = 0; k < 10; k++)
+			px_rtp(&px, PX_SOURCE, 5004, 20000, 5, (uint16_t)(runs[i] + k));
+	px_received(&px, 30);
+	assert_int_equal(px_counter(&px, "ssrc_restarted"), 2);
+	assert_int_equal(px_counter(&px, "rx_drop_late"), 1);	/* back: the second in its row proves it */
+	assert_int_equal(px_remove(&px, stream)->u.totals.lost_upstream, 0);
+	px_seal(&px, recording, "bye");
+	px_stop_and_read(&px);
+	assert_int_equal(px.seals[0].seal.n_streams, 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		const struct reel_seal_stream *row = &px.seals[0].streams[i];
+
+		assert_int_equal(row->highest_index + 1 - row->first_index, row->recorded);
+		assert_int_equal(row->recorded, row->generation == 2 ? 9 : 10);
+	}
+	for (unsigned int i = frames_of(&px, 1, REEL_FRAME_MARK, 0, frames, 64); i-- > 0;) {
+		struct reel_mark mark;
+
+		assert_int_equal(reel_mark_read(&mark, frames[i]->frame.bytes), SRS_OK);
+		begun += mark.kind == REEL_MARK_SSRC;
+	}
+	assert_int_equal(begun, 3);
+	px_close(&px);
+}
+
+static void
+a_source_that_says_goodbye_is_marked_and_may_come_back(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	const struct px_frame *frames[64];
+	static const uint8_t bye[] = { 0x80, 201, 0, 1, 0, 0, 0, 5, 0x82, 203, 0, 2, 0, 0, 0, 5, 0, 0, 0, 77 };
+	static const enum reel_mark_kind want[] = { REEL_MARK_SSRC, REEL_MARK_SSRC_GONE, REEL_MARK_SSRC };
+	uint8_t frame[100];
+	uint32_t recording, stream;
+
+	px_start(&px, small);
+	recording = px_recording(&px, 1);
+	spec = px_spec(recording, 0, 20000);
+	stream = px_stream(&px, &spec);
+	px_rtp(&px, PX_SOURCE, 5004, 20000, 5, 1);
+	for (unsigned int i = 0; i < 2; i++)	/* said twice, marked once */
+		px_inject(&px, frame, px_udp(frame, PX_SOURCE, 5005, 20000, bye, sizeof(bye)));
+	px_rtp(&px, PX_SOURCE, 5004, 20000, 5, 2);
+	px_received(&px, 4);
+	px_remove(&px, stream);
+	px_seal(&px, recording, "bye");
+	px_stop_and_read(&px);
+	assert_int_equal(frames_of(&px, 1, REEL_FRAME_MARK, 0, frames, 64), 3);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct reel_mark mark;
+
+		assert_int_equal(reel_mark_read(&mark, frames[i]->frame.bytes), SRS_OK);
+		assert_int_equal(mark.kind, want[i]);
+		assert_int_equal(mark.ssrc, 5);
+	}
+	assert_int_equal(row_of(&px, 1, 0, 0)->recorded, 2);
+	assert_int_equal(row_of(&px, 1, 0, 0)->rtcp, 2);
+	px_close(&px);
+}
+
+static void
+the_self_test_saw_one_packet_in_each_queue(void **state)
+{
+	static const char *const two[] = { "limits.sessions_max=4", "limits.stall_ms_max=200", "media.lcores=2", NULL };
+	struct px px;
+
+	px_start(&px, two);
+	assert_int_equal(px_counter(&px, "rx_selftest"), 2);
+	assert_int_equal(px_counter(&px, "rx_drop_misrouted"), 0);
+	/* another's packet to that port is not ours */
+	px_rtp(&px, PX_SOURCE, 9, 9, 5, 1);
+	px_received(&px, 1);
+	assert_int_equal(px_counter(&px, "rx_selftest"), 2);
+	assert_int_equal(px_counter(&px, "rx_drop_no_stream"), 1);
+	px_close(&px);
+}
+
+static void
 recordings_beyond_the_limit_are_refused(void **state)
 {
 	static const char *const two[] = { "limits.sessions_max=1", "limits.recordings_max=2", "limits.stall_ms_max=200", NULL };
@@ -374,11 +467,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* first: the EAL starts once, with the memory that two queues need */
+		cmocka_unit_test(the_self_test_saw_one_packet_in_each_queue),
 		cmocka_unit_test(every_packet_of_a_call_is_recorded_or_counted),
 		cmocka_unit_test(a_pause_is_a_counted_gap),
 		cmocka_unit_test(parts_follow_on_and_a_stream_moves_to_another_recording),
 		cmocka_unit_test(a_latched_source_is_recorded_from_its_first_packet),
 		cmocka_unit_test(more_sources_than_a_stream_keeps_push_out_the_oldest),
+		cmocka_unit_test(a_source_that_begins_anew_has_lost_nothing),
+		cmocka_unit_test(a_source_that_says_goodbye_is_marked_and_may_come_back),
 		cmocka_unit_test(recordings_beyond_the_limit_are_refused),
 	};
 

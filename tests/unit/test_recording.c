@@ -263,7 +263,7 @@ the_end_of_a_part_waits_for_a_chunk(void **state)
 	assert_int_equal(fx->rec.part, 0);
 	chunk_pool_give(&fx->chunks, kept);
 	packet_index_start(&fx->stream.first.index, 1, 7);
-	ssrc_expect(&fx->stream.first, 0x10007);
+	ssrc_expect(&fx->stream.first, 0x10007, 1);
 	fx->stream.first.recorded = 1;
 	assert_true(recording_part_end(&fx->r, &fx->rec, order, 4));
 	take(fx);

@@ -128,6 +128,23 @@ sender_report_is_found_wherever_it_stands(void **state)
 	assert_int_equal(rtp_sender_report_find(&sr, span_of(short_sr, sizeof(short_sr))), SRS_ERR_UNSUPPORTED);
 }
 
+static void
+sources_that_leave_are_named_and_no_more_than_are_there(void **state)
+{
+	uint8_t bytes[] = { 0x80, 201, 0, 1, 0, 0, 0, 9,	/* an empty receiver report */
+		            0x83, 203, 0, 2, 0, 0, 0, 9, 0, 0, 0, 8 };	/* three, it says; there are two */
+	uint32_t ssrc[4];
+
+	assert_int_equal(rtp_bye_find(ssrc, 4, span_of(bytes, sizeof(bytes))), 2);
+	assert_int_equal(ssrc[0], 9);
+	assert_int_equal(ssrc[1], 8);
+	assert_int_equal(rtp_bye_find(ssrc, 1, span_of(bytes, sizeof(bytes))), 1);
+	assert_int_equal(rtp_bye_find(ssrc, 4, span_of(bytes, 8)), 0);
+	assert_int_equal(rtp_bye_find(ssrc, 4, span_of(bytes, sizeof(bytes) - 1)), 0);
+	assert_int_equal(rtp_bye_find(ssrc, 4, span_of(compound, sizeof(compound))), 1);
+	assert_int_equal(ssrc[0], 0xaabbccdd);
+}
+
 int
 main(void)
 {
@@ -139,6 +156,7 @@ main(void)
 		cmocka_unit_test(compound_packet_is_checked_to_its_end),
 		cmocka_unit_test(a_packet_that_names_nobody_is_refused),
 		cmocka_unit_test(sender_report_is_found_wherever_it_stands),
+		cmocka_unit_test(sources_that_leave_are_named_and_no_more_than_are_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,7 @@ the_fifth_ssrc_pushes_out_the_least_recent_but_none_of_this_turn(void **state)
 
 		assert_non_null(x);
 		assert_false(evicted.used);
-		ssrc_expect(x, 0x10000);
+		ssrc_expect(x, 0x10000, 1000);
 	}
 	assert_ptr_equal(stream_ssrc(s, 0, 9, &pool, &evicted), &s->first);	/* SSRC 0 is legal, and now recent */
 	assert_non_null(stream_ssrc(s, 77, 10, &pool, &evicted));
@@ -107,9 +107,9 @@ totals_balance_with_loss_reorder_and_restart(void **state)
 	struct reel_seal_stream row;
 
 	assert_false(ssrc_totals(x, 2, &row));
-	ssrc_expect(x, 100);
-	ssrc_expect(x, 104);
-	ssrc_expect(x, 99);	/* the first one came late */
+	ssrc_expect(x, 100, 1000);
+	ssrc_expect(x, 104, 1000);
+	ssrc_expect(x, 99, 1000);	/* the first one came late */
 	x->recorded = 2;
 	x->missing[REEL_REASON_PAUSED] = 1;
 	assert_int_equal(ssrc_lost(x), 3);
@@ -119,16 +119,33 @@ totals_balance_with_loss_reorder_and_restart(void **state)
 	ssrc_next_part(x);
 	assert_int_equal(ssrc_lost(x), 0);
 	assert_false(ssrc_totals(x, 2, &row));
-	ssrc_expect(x, 107);
+	ssrc_expect(x, 107, 1000);
 	x->recorded = 1;
 	assert_int_equal(ssrc_lost(x), 2);	/* at the seam: 105, 106 */
-	assert_false(ssrc_restarted(x, 107 + 0x8000));
-	assert_true(ssrc_restarted(x, 108 + 0x8000));
 	ssrc_restart(x);
 	assert_int_equal(x->generation, 1);
-	ssrc_expect(x, 0x30000);
+	ssrc_expect(x, 0x30000, 1000);
 	x->recorded = 1;
 	assert_int_equal(ssrc_lost(x), 0);
+}
+
+static void
+a_far_jump_is_a_loss_only_when_there_was_time_for_one(void **state)
+{
+	struct ssrc *x = &((struct stream *)*state)->first;
+	const uint64_t second = 1000000000;
+
+	for (uint64_t i = 0; i < 500; i++)
+		ssrc_expect(x, 0x10000 + i, i * second / 50);	/* ten seconds of audio */
+	assert_false(ssrc_jumped(x, x->highest + 2999));
+	assert_true(ssrc_jumped(x, x->highest + 3000));
+	/* 3,000 packets of 20 ms: a minute of silence is an outage, one second is not */
+	assert_false(ssrc_restarted(x, x->highest + 3000, 70 * second, 60 * second));
+	assert_true(ssrc_restarted(x, x->highest + 3000, 11 * second, second));
+	assert_true(ssrc_restarted(x, x->highest + 20000, 70 * second, 60 * second));
+	assert_true(ssrc_restarted(x, x->highest + 3000, 10 * second, 0));
+	/* further than an index estimate goes */
+	assert_true(ssrc_restarted(x, x->highest + 0x8001, 10000 * second, 9990 * second));
 }
 
 int
@@ -140,6 +157,7 @@ main(void)
 		ROW(latch_takes_two_in_sequence_and_then_one_port),
 		ROW(the_fifth_ssrc_pushes_out_the_least_recent_but_none_of_this_turn),
 		ROW(totals_balance_with_loss_reorder_and_restart),
+		ROW(a_far_jump_is_a_loss_only_when_there_was_time_for_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
