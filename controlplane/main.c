@@ -363,9 +363,12 @@ capstand_end(struct capstand *c)
 	if (c->on_rest != NULL)
 		event_free(c->on_rest);
 	rest_stop(c->rest);
+	if (c->dataplane != NULL)
+		dataplane_quiesce(c->dataplane);
+	if (c->sessions != NULL) /* the last segments' rows */
+		while (dataplane_poll(c->dataplane, sessions_on_event, c->sessions, POLL_EVENTS_MAX) > 0)
+			continue;
 	dataplane_stop(c->dataplane);
-	if (c->sessions != NULL)
-		sessions_segments_close(c->sessions);
 	sessions_destroy(c->sessions);
 	sip_destroy(c->sip);
 	media_destroy(c->media);

@@ -46,9 +46,6 @@ void sessions_tick(struct sessions *all);
 
 /** Take no more calls, end all with BYE and seal them. Done when sessions_n() is 0. */
 void sessions_stop(struct sessions *all);
-/** After dataplane_stop(): say in the catalog which segments were finished on the way out. The one place of this module
- * that looks at a file. */
-void sessions_segments_close(struct sessions *all);
 /** Sessions that hold anything: a dialog, streams or recordings. */
 unsigned int sessions_n(const struct sessions *all);
 /** Would a call be taken now? @param why filled when not */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "crypto/secret.h"
 #include "lib/srs_assert.h"
@@ -428,33 +427,8 @@ segment_row_post(struct sessions *all, const struct dataplane_event *e, bool fin
 static void
 segment_on_event(struct sessions *all, const struct dataplane_event *e)
 {
-	bool finished = e->kind == EVENT_SEGMENT_FINISHED;
-	struct dataplane_event *open;
-
-	if (e->u.segment.device_i >= all->floor.config->storage.n_devices)
-		return;
-	open = &all->open_segments[e->u.segment.device_i];
-	if (!finished)
-		*open = *e;
-	else if (memcmp(open->u.segment.uuid, e->u.segment.uuid, REEL_ID_SIZE) == 0)
-		memset(open, 0, sizeof(*open));
-	segment_row_post(all, e, finished);
-}
-
-/* The writers finish their last segments while they stop, after the last event could be read. */
-void
-sessions_segments_close(struct sessions *all)
-{
-	for (unsigned int i = 0; i < all->floor.config->storage.n_devices; i++) {
-		struct dataplane_event *open = &all->open_segments[i];
-		char path[SEGMENT_PATH_MAX];
-
-		if (open->kind != EVENT_SEGMENT_OPENED)
-			continue;
-		segment_path(all, open, true, path);
-		if (access(path, F_OK) == 0)
-			segment_row_post(all, open, true);
-	}
+	if (e->u.segment.device_i < all->floor.config->storage.n_devices)
+		segment_row_post(all, e, e->kind == EVENT_SEGMENT_FINISHED);
 }
 
 void

@@ -135,7 +135,6 @@ struct sessions {
 	uint32_t n_answering;	/* sessions that are not draining: counts against sessions_max */
 	uint16_t generation;
 	bool stopping;
-	struct dataplane_event open_segments[CONFIG_DEVICE_MAX];	/* newest SEGMENT_OPENED of each device */
 	_Atomic uint64_t counters[SESSION_N_COUNTERS];
 	/* One request at a time: what a handler has read of it. Large, so here and not on the stack. */
 	struct body body;

@@ -241,15 +241,21 @@ orders_free(struct dataplane *dp)
 }
 
 void
-dataplane_stop(struct dataplane *dp)
+dataplane_quiesce(struct dataplane *dp)
 {
-	if (dp == NULL)
-		return;
 	for (uint16_t i = 0; i < dp->n_lcores; i++)
 		if (dp->lcores[i] != NULL)
 			lcore_stop(dp->lcores[i]);
 	for (uint16_t w = 0; w < dp->n_writers; w++)
 		writer_stop(dp->writers[w]);
+}
+
+void
+dataplane_stop(struct dataplane *dp)
+{
+	if (dp == NULL)
+		return;
+	dataplane_quiesce(dp);
 	port_close(&dp->port);
 	orders_free(dp);
 	for (uint16_t w = 0; w < dp->n_writers; w++)

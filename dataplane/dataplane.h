@@ -47,7 +47,10 @@ struct media_address {
  */
 SRS_MUST_CHECK enum srs_err dataplane_start(struct dataplane **out, const struct config *c,
                                             const struct keystore *ks, char *why, size_t why_len);
-/** Stop lcores, flush and finish segments, stop writers. Call after every recording was sealed; what was not is
+/** Stop lcores and writers, with everything flushed and segments finished. Nothing more happens after it, but what
+ * happened can still be polled: poll until dataplane_poll() returns 0, then dataplane_stop(). */
+void dataplane_quiesce(struct dataplane *dp);
+/** Free everything, after dataplane_quiesce() (which it calls where that was left out). Call after every recording was sealed; what was not is
  * closed as far as it is durable and sealed by the next start. Accepts NULL. */
 void dataplane_stop(struct dataplane *dp);
 
