@@ -7,6 +7,9 @@
 
 #include "lib/srs_assert.h"
 
+#define READING_TRIES    8
+#define READING_WIDTH_HZ 20000	/* 50 us between the two readings of the counter are narrow enough */
+
 static_assert(sizeof(struct clock_map) == sizeof(((struct clock *)0)->words), "the map is its words");
 
 static uint64_t
@@ -32,15 +35,45 @@ map_store(struct clock *c)
 	atomic_store_explicit(&c->sequence, sequence + 2, memory_order_release);
 }
 
+/* Counter and clocks at one moment. A reader that loses its CPU between them would make a step out of the pause: the
+ * narrowest of a few tries counts. */
+struct reading {
+	uint64_t tsc, wall_ns, mono_ns;
+};
+
+static struct reading
+reading_take(uint64_t tsc_hz)
+{
+	struct reading best = { 0 };
+	uint64_t best_width = UINT64_MAX;
+
+	for (unsigned int i = 0; i < READING_TRIES && best_width > tsc_hz / READING_WIDTH_HZ; i++) {
+		struct reading r = { .mono_ns = now_ns(CLOCK_MONOTONIC) };
+		uint64_t before = rte_rdtsc_precise(), width;
+
+		r.wall_ns = now_ns(CLOCK_REALTIME);
+		width = rte_rdtsc_precise() - before;
+		r.tsc = before + width / 2;
+		if (width < best_width) {
+			best_width = width;
+			best = r;
+		}
+	}
+	return best;
+}
+
 void
 clock_init(struct clock *c, uint64_t tsc_hz)
 {
+	struct reading now;
+
 	memset(c, 0, sizeof(*c));
 	c->tsc_hz = tsc_hz;
 	c->last.rate = c->last.mono_rate = (uint64_t)(((unsigned __int128)1000000000u << 32) / tsc_hz);
-	c->last.tsc = rte_rdtsc();
-	c->last.wall_ns = now_ns(CLOCK_REALTIME);
-	c->last.mono_ns = now_ns(CLOCK_MONOTONIC);
+	now = reading_take(tsc_hz);
+	c->last.tsc = now.tsc;
+	c->last.wall_ns = now.wall_ns;
+	c->last.mono_ns = now.mono_ns;
 	map_store(c);
 }
 
@@ -68,9 +101,9 @@ clock_publish_at(struct clock *c, uint64_t tsc, uint64_t wall_ns, uint64_t mono_
 void
 clock_publish(struct clock *c)
 {
-	uint64_t tsc = rte_rdtsc();
+	struct reading now = reading_take(c->tsc_hz);
 
-	clock_publish_at(c, tsc, now_ns(CLOCK_REALTIME), now_ns(CLOCK_MONOTONIC));
+	clock_publish_at(c, now.tsc, now.wall_ns, now.mono_ns);
 }
 
 void

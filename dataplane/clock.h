@@ -41,16 +41,24 @@ clock_scale(uint64_t cycles, uint64_t rate)
 	return (uint64_t)((unsigned __int128)cycles * rate >> 32);
 }
 
+/* A counter read a moment before the map was, or on a CPU whose counter is a little behind, is before the map's: time
+ * stands still then, it does not wrap. */
+static inline uint64_t
+clock_since(const struct clock_map *m, uint64_t tsc)
+{
+	return (int64_t)(tsc - m->tsc) > 0 ? tsc - m->tsc : 0;
+}
+
 static inline uint64_t
 clock_wall_ns(const struct clock_map *m, uint64_t tsc)
 {
-	return m->wall_ns + clock_scale(tsc - m->tsc, m->rate);
+	return m->wall_ns + clock_scale(clock_since(m, tsc), m->rate);
 }
 
 static inline uint64_t
 clock_mono_ns(const struct clock_map *m, uint64_t tsc)
 {
-	return m->mono_ns + clock_scale(tsc - m->tsc, m->mono_rate);
+	return m->mono_ns + clock_scale(clock_since(m, tsc), m->mono_rate);
 }
 
 #endif
