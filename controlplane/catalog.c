@@ -52,6 +52,7 @@ struct catalog {
 	pthread_t thread;
 	bool has_thread;
 	/* of the thread */
+	char path[CATALOG_PATH_MAX];	/* of the store */
 	struct catalog_store *store;
 	struct ledger *ledger;
 	struct message *batch, **batch_end;
@@ -266,12 +267,36 @@ message_apply(struct catalog *c, const struct message *m)
 	return SRS_OK;
 }
 
+/* Somebody deleted the file or put another in its place: go on in what is there now, and say what is missing. */
+static enum srs_err
+store_follow(struct catalog *c)
+{
+	struct catalog_store *again = NULL;
+	char why[256] = "";
+	enum srs_err err;
+
+	if (catalog_store_in_place(c->store))
+		return SRS_OK;
+	err = catalog_store_open(&again, c->path, true, why, sizeof(why));
+	if (err) {
+		log_error("catalog", "catalog_lost", "why=\"%s\": tried again each second, recording goes on", why);
+		return err;
+	}
+	log_error("catalog", "catalog_replaced", "path=%s remedy=\"stop the recorder and run capstan fsck --rebuild\"",
+	          c->path);
+	catalog_store_close(c->store);
+	c->store = again;
+	return SRS_OK;
+}
+
 /* All of the batch, or nothing: it stays for the next try. */
 static enum srs_err
 batch_commit(struct catalog *c)
 {
 	enum srs_err err = batch_ledger(c);
 
+	if (!err)
+		err = store_follow(c);
 	if (!err)
 		err = catalog_store_begin(c->store);
 	for (struct message *m = c->batch; m != NULL && !err; m = m->next)
@@ -345,6 +370,7 @@ files_open(struct catalog *c, const char *dir, char *why, size_t why_len)
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/" CATALOG_FILE, dir);
+	memcpy(c->path, path, sizeof(path));
 	err = catalog_store_open(&c->store, path, true, why, why_len);
 	if (err)
 		return err;

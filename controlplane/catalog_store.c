@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUSY_MS 2000
@@ -59,6 +60,8 @@ static const char update_interrupted[] =
 
 struct catalog_store {
 	sqlite3 *db;
+	char *path;
+	struct stat file;	/* as it was opened */
 	sqlite3_stmt *recording, *segment, *placed;
 };
 
@@ -141,8 +144,15 @@ catalog_store_open(struct catalog_store **out, const char *path, bool wal, char 
 		return SRS_ERR_NOMEM;
 	/* SQLite would make it world-readable; its WAL takes the same mode. */
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-	if (fd >= 0)
+	if (fd >= 0) {
+		(void)fstat(fd, &s->file);	/* without it the file counts as replaced, and is opened again */
 		close(fd);
+	}
+	s->path = strdup(path);
+	if (s->path == NULL) {
+		free(s);
+		return SRS_ERR_NOMEM;
+	}
 	rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(s->db, BUSY_MS);
@@ -168,7 +178,16 @@ catalog_store_close(struct catalog_store *s)
 	sqlite3_finalize(s->segment);
 	sqlite3_finalize(s->placed);
 	sqlite3_close(s->db);
+	free(s->path);
 	free(s);
+}
+
+bool
+catalog_store_in_place(const struct catalog_store *s)
+{
+	struct stat now;
+
+	return stat(s->path, &now) == 0 && now.st_dev == s->file.st_dev && now.st_ino == s->file.st_ino;
 }
 
 const char *

@@ -15,6 +15,9 @@ struct catalog_store;
 SRS_MUST_CHECK enum srs_err catalog_store_open(struct catalog_store **out, const char *path, bool wal, char *why,
                                                size_t why_len);
 void catalog_store_close(struct catalog_store *s);	/* accepts NULL */
+/** Is the file that is open still the one at its path? Not after somebody deleted or replaced it: what is written then
+ * goes to a file without a name. */
+bool catalog_store_in_place(const struct catalog_store *s);
 /** "disk I/O error", ... of the last failure, for a log line. */
 const char *catalog_store_error(const struct catalog_store *s);
 

@@ -44,7 +44,7 @@ struct capstand {
 	struct sessions *sessions;
 	struct sip *sip;
 	struct rest *rest;
-	struct event *on_int, *on_term, *on_rest;
+	struct event *on_int, *on_term, *on_hup, *on_rest;
 	struct timer poll, second, stop_limit;
 	bool poll_busy;
 	bool stopping, ready;
@@ -58,13 +58,13 @@ extern char **environ;
 /* ---- start: small steps ---- */
 
 static enum srs_err
-folder_make(const char *path, char *why, size_t why_len)
+folder_make(const char *setting, const char *path, char *why, size_t why_len)
 {
 	char part[PATH_LEN_MAX];
 	size_t len = strlen(path);
 
 	if (len == 0 || len >= sizeof(part)) {
-		(void)snprintf(why, why_len, "node.run_dir is empty or too long: name a folder");
+		(void)snprintf(why, why_len, "%s is empty or too long: name a folder", setting);
 		return SRS_ERR_INVALID;
 	}
 	memcpy(part, path, len + 1);
@@ -73,8 +73,8 @@ folder_make(const char *path, char *why, size_t why_len)
 			continue;
 		part[i] = '\0';
 		if (mkdir(part, 0755) != 0 && errno != EEXIST) {
-			(void)snprintf(why, why_len, "cannot make the folder %s: %s; run as root or set node.run_dir",
-			               part, strerror(errno));
+			(void)snprintf(why, why_len, "cannot make the folder %s: %s; run as root or set %s", part,
+			               strerror(errno), setting);
 			return SRS_ERR_IO;
 		}
 		part[i] = path[i];
@@ -87,7 +87,7 @@ static enum srs_err
 lock_take(struct capstand *c)
 {
 	char path[PATH_LEN_MAX];
-	enum srs_err err = folder_make(c->config->node.run_dir, c->why, sizeof(c->why));
+	enum srs_err err = folder_make("node.run_dir", c->config->node.run_dir, c->why, sizeof(c->why));
 
 	if (err)
 		return err;
@@ -219,6 +219,13 @@ on_signal(evutil_socket_t number, short what, void *ctx)
 	poll_arm(c, true);
 }
 
+/* A closed terminal, or an operator who hopes for a reload: neither is a reason to lose calls. */
+static void
+on_hangup(evutil_socket_t number, short what, void *ctx)
+{
+	log_warn("main", "hangup_ignored", "remedy=\"settings are read at start: stop with SIGTERM and start again\"");
+}
+
 static void
 on_rest_readable(evutil_socket_t fd, short what, void *ctx)
 {
@@ -238,7 +245,7 @@ counters_walk(void *ctx, void (*on_counter)(void *ctx2, const struct dataplane_c
 	SIP_COUNTER_LIST(SIP_COUNTER_WALK)
 #undef SIP_COUNTER_WALK
 	sessions_counters(c->sessions, on_counter, ctx2);
-	on_counter(ctx2, &(struct dataplane_counter){ .name = "catalog_queue_len", .unit = "rows",
+	on_counter(ctx2, &(struct dataplane_counter){ .name = "catalog_queue_len_now", .unit = "rows",
 		.severity = COUNTER_INFO, .sentence = "catalog rows that wait to be written",
 		.value = catalog_queue_len(c->catalog) });
 }
@@ -250,8 +257,9 @@ loop_arm(struct capstand *c)
 
 	c->on_int = evsignal_new(base, SIGINT, on_signal, c);
 	c->on_term = evsignal_new(base, SIGTERM, on_signal, c);
-	if (c->on_int == NULL || c->on_term == NULL || event_add(c->on_int, NULL) != 0 ||
-	    event_add(c->on_term, NULL) != 0)
+	c->on_hup = evsignal_new(base, SIGHUP, on_hangup, c);
+	if (c->on_int == NULL || c->on_term == NULL || c->on_hup == NULL || event_add(c->on_int, NULL) != 0 ||
+	    event_add(c->on_term, NULL) != 0 || event_add(c->on_hup, NULL) != 0)
 		return SRS_ERR_NOMEM;
 	if (c->rest != NULL) {
 		c->on_rest = event_new(base, rest_control_fd(c->rest), EV_READ | EV_PERSIST, on_rest_readable, c);
@@ -329,7 +337,7 @@ capstand_start(struct capstand *c)
 	if (err == SRS_OK)
 		err = keystore_start(c);
 	if (err == SRS_OK)
-		err = folder_make(vault, c->why, sizeof(c->why));
+		err = folder_make("storage.devices", vault, c->why, sizeof(c->why));
 	if (err == SRS_OK)
 		err = catalog_start(&c->catalog, vault, c->why, sizeof(c->why));
 	if (err == SRS_OK)
@@ -379,6 +387,8 @@ capstand_end(struct capstand *c)
 		event_free(c->on_int);
 	if (c->on_term != NULL)
 		event_free(c->on_term);
+	if (c->on_hup != NULL)
+		event_free(c->on_hup);
 	timer_release(&c->poll);
 	timer_release(&c->second);
 	timer_release(&c->stop_limit);

@@ -1,7 +1,9 @@
 """What peers do that they should not, and what operators do at 3 a.m.: raw SIP over sockets, no simulator."""
 
+import os
 import re
 import secrets
+import signal
 import socket
 import time
 
@@ -115,3 +117,24 @@ def test_a_new_session_with_new_m_lines_is_recorded(context):
         check(peer.bye() == 200 and drained(r), "the session did not end")
         rows = r.wait_sealed(2)
         check(sorted(row["cs_id"] for row in rows) == ["one", "two"], f"recordings: {rows}")
+
+
+def test_hangup_and_a_deleted_catalog_lose_no_call(context):
+    with context.recorder() as r:
+        peer = Peer(r)
+        check(peer.invite([(4000, 1)], metadata([(1, "one")]))[0] == 200, "no call")
+        r.process.send_signal(signal.SIGHUP)
+        vault = r.settings["storage.devices"]
+        for name in os.listdir(vault):
+            if name.startswith("catalog.db"):
+                os.unlink(os.path.join(vault, name))
+        check(peer.bye() == 200 and drained(r), "the call did not end in order")
+        peer.begin()
+        check(peer.invite([(4000, 1)], metadata([(1, "two")]))[0] == 200 and peer.bye() == 200, "no second call")
+        rows = r.wait_sealed(1)
+        check(any(row["cs_id"] == "two" for row in rows), f"the new catalog does not have the new call: {rows}")
+        check("catalog_replaced" in r.log_text(), "nobody was told that the catalog is gone")
+        status, _ = r.stop()
+        check(status == 0, f"exit status {status}")
+        r.tool("fsck", "--rebuild", "--json")
+        check(sorted(row["cs_id"] for row in r.recordings()) == ["one", "two"], "the rebuild lost a recording")
