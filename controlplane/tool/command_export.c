@@ -89,6 +89,8 @@ command_export(struct tool *t, const char *name)
 	if (status != TOOL_OK)
 		return status;
 	e.notes = cJSON_CreateArray();
+	for (unsigned int i = 0; i < tape->n_parts; i++)
+		(void)tape_holes(&tape->parts[i], on_damage, &e);
 	if (strcmp(t->format, "reel") == 0) {
 		err = export_reel(tape, t->output, why, sizeof(why));
 		for (unsigned int i = 0; i < tape->n_damaged; i++)

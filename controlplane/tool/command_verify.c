@@ -1,7 +1,8 @@
-/* `verify`: one recording, or every recording and every footer of the vault. */
+/* `verify`: one recording, or every recording and every footer of one file or of the vault. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "controlplane/tool/tool.h"
 #include "controlplane/tool/verify.h"
@@ -59,9 +60,8 @@ verify_one(struct verification *v, const struct tape *tape, bool alone)
 }
 
 static int
-verify_vault(struct verification *v)
+verify_files(struct verification *v, const char *const *paths, unsigned int n_paths)
 {
-	const struct config *c = v->tool->config;
 	struct tool_progress bar = { .tool = v->tool, .what = "Verifying" };
 	char why[CONFIG_WHY_MAX], sentence[4608];
 	uint8_t(*ids)[REEL_ID_SIZE];
@@ -69,7 +69,7 @@ verify_vault(struct verification *v)
 	unsigned int n;
 	int status = TOOL_OK;
 
-	if (vault_open(&vault, (const char *const *)c->storage.devices, c->storage.n_devices, why, sizeof(why)) != SRS_OK)
+	if (vault_open(&vault, paths, n_paths, why, sizeof(why)) != SRS_OK)
 		return tool_fail(v->tool, TOOL_NOT_FOUND, "%s", why);
 	for (unsigned int i = 0; i < vault_n_files(vault); i++) {
 		const struct vault_file *f = vault_file(vault, i);
@@ -91,7 +91,7 @@ verify_vault(struct verification *v)
 			status = tool_fail(v->tool, TOOL_FAILED, "no memory");
 			break;
 		}
-		status = verify_one(v, tape, false);
+		status = verify_one(v, tape, n == 1);
 		tape_free(tape);
 		tool_progress_step(&bar, i + 1, n);
 	}
@@ -111,6 +111,7 @@ command_verify(struct tool *t, const char *name)
 	struct verification v = { .tool = t };
 	char why[CONFIG_WHY_MAX];
 	uint8_t node[32];
+	struct stat st;
 	bool with_keys;
 	int status;
 
@@ -120,7 +121,9 @@ command_verify(struct tool *t, const char *name)
 	v.ks = t->no_keys ? NULL : tool_keystore(t, why, sizeof(why));
 	v.recordings = cJSON_CreateArray();
 	v.findings = cJSON_CreateArray();
-	if (name != NULL) {
+	if (name != NULL && stat(name, &st) == 0 && S_ISREG(st.st_mode)) {
+		status = verify_files(&v, &name, 1);
+	} else if (name != NULL) {
 		struct vault *vault;
 		struct tape *tape;
 
@@ -131,7 +134,7 @@ command_verify(struct tool *t, const char *name)
 			vault_close(vault);
 		}
 	} else {
-		status = verify_vault(&v);
+		status = verify_files(&v, (const char *const *)t->config->storage.devices, t->config->storage.n_devices);
 	}
 	with_keys = v.ks != NULL;
 	keystore_close(v.ks);

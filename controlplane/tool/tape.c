@@ -301,6 +301,44 @@ tape_times(const struct tape *t, uint64_t *first_wall_ns, uint64_t *last_wall_ns
 
 /* ---- opening ---- */
 
+static bool
+listed_missing(const struct tape_part *p, uint64_t chunk_no)
+{
+	for (unsigned int i = 0; p->sealed && i < p->seal.n_missing; i++)
+		if (chunk_no >= p->seal.missing[i].first && chunk_no <= p->seal.missing[i].last)
+			return true;
+	return false;
+}
+
+unsigned int
+tape_holes(const struct tape_part *p, void (*on_damage)(void *ctx, const char *sentence), void *ctx)
+{
+	uint64_t next = 0, n_absent = 0;
+	unsigned int n = 0;
+	char sentence[160];
+
+	for (unsigned int i = 0; i < p->n_chunks; next = p->chunks[i++].head.chunk_no + 1) {
+		while (next < p->chunks[i].head.chunk_no && listed_missing(p, next))
+			next++;
+		if (next == p->chunks[i].head.chunk_no)
+			continue;
+		(void)snprintf(sentence, sizeof(sentence),
+		               "part %u: of the chunks from %llu to %llu some are missing, and no seal says so", p->part,
+		               (unsigned long long)next, (unsigned long long)(p->chunks[i].head.chunk_no - 1));
+		on_damage(ctx, sentence);
+		n++;
+		for (; next < p->chunks[i].head.chunk_no; next++)
+			n_absent += listed_missing(p, next) ? 0 : 1;
+	}
+	if (p->sealed && p->n_chunks + n_absent < p->seal.n_chunks) {
+		(void)snprintf(sentence, sizeof(sentence), "part %u: %llu chunks at its end are missing", p->part,
+		               (unsigned long long)(p->seal.n_chunks - p->n_chunks - n_absent));
+		on_damage(ctx, sentence);
+		n++;
+	}
+	return n;
+}
+
 enum srs_err
 tape_dek(const struct tape_part *p, struct keystore *ks, struct dek *dek)
 {

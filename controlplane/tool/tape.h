@@ -55,6 +55,14 @@ void tape_free(struct tape *t);	/* accepts NULL */
 /** First and last packet time, from seals or headers; 0 when empty. */
 void tape_times(const struct tape *t, uint64_t *first_wall_ns, uint64_t *last_wall_ns);
 
+/**
+ * Holes in a part's chunk numbers that its seal does not name as missing: chunks that were there once.
+ *
+ * @param on_damage  one sentence a hole
+ * @return           holes
+ */
+unsigned int tape_holes(const struct tape_part *p, void (*on_damage)(void *ctx, const char *sentence), void *ctx);
+
 /** The DEK of a part by any of its envelopes. @return STATE (none, or no key here), AUTH (none unwraps) */
 SRS_MUST_CHECK enum srs_err tape_dek(const struct tape_part *p, struct keystore *ks, struct dek *dek);
 

@@ -52,36 +52,10 @@ chunk_finding(struct verifying *v, const struct tape_chunk *c, const char *what)
 
 /* ---- without any key ---- */
 
-static bool
-listed_missing(const struct tape_part *p, uint64_t chunk_no)
-{
-	for (unsigned int i = 0; p->sealed && i < p->seal.n_missing; i++)
-		if (chunk_no >= p->seal.missing[i].first && chunk_no <= p->seal.missing[i].last)
-			return true;
-	return false;
-}
-
-/* Numbers run from 0 without a hole that the seal does not name. */
 static void
-check_numbers(struct verifying *v, const struct tape_part *p)
+on_hole(void *ctx, const char *sentence)
 {
-	uint64_t next = 0;
-
-	for (unsigned int i = 0; i < p->n_chunks; i++) {
-		const struct tape_chunk *c = &p->chunks[i];
-
-		for (; next < c->head.chunk_no; next++) {
-			if (!listed_missing(p, next)) {
-				finding(v, "part %u: chunk %llu is missing, and its seal does not say so", p->part,
-				        (unsigned long long)next);
-				next = c->head.chunk_no; /* one sentence a hole */
-				break;
-			}
-		}
-		next = c->head.chunk_no + 1;
-	}
-	if (p->conflicting)
-		finding(v, "part %u: two different chunks have the same number", p->part);
+	finding(ctx, "%s", sentence);
 }
 
 static void
@@ -166,7 +140,9 @@ check_proof(struct verifying *v, const struct tape_part *p, const uint8_t *node_
 static void
 check_part(struct verifying *v, const struct tape_part *p, bool last_part, const uint8_t *node_public)
 {
-	check_numbers(v, p);
+	(void)tape_holes(p, on_hole, v);
+	if (p->conflicting)
+		finding(v, "part %u: two different chunks have the same number", p->part);
 	check_flags(v, p, last_part);
 	if (p->n_envelopes == 0 && p->n_chunks > 0)
 		finding(v, "part %u: its envelope is missing, so nobody can open it", p->part);
