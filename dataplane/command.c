@@ -115,8 +115,13 @@ run_note(struct command *c, struct recorder *r)
 			.kind = (uint8_t)(c->u.note.kind | (note->next != NULL ? REEL_FRAME_MORE : 0)),
 			.stream = REEL_STREAM_NONE, .len = note->len, .wall_ns = r->wall_ns, .bytes = note->bytes,
 		};
-		enum reel_reason reason = recording_append(r, c->recording, &f);
+		bool begun = note != c->u.note.first;
+		enum reel_reason reason = begun ? recording_append_rest(r, c->recording, &f)
+		                                : recording_append(r, c->recording, &f);
 
+		/* A reader would join the next document to one without an end: the rest waits for a chunk. */
+		if (reason != REEL_REASON_NONE && begun)
+			return false;
 		if (reason != REEL_REASON_NONE) {
 			counter_add(&r->counters->notes_dropped, 1);
 			recording_gap(c->recording, NULL, reason, r->wall_ns);
@@ -154,7 +159,7 @@ static void
 run_bind(struct command *c, struct recorder *r)
 {
 	recording_stream_remove(r, c->stream->recording, c->stream);
-	c->stream->number = c->u.number;
+	c->stream->number = c->u.bind.number;
 	recording_stream_add(c->recording, c->stream);
 }
 

@@ -50,7 +50,10 @@ struct command {
 			uint16_t rows_max;
 		} seal;
 		bool paused;
-		uint8_t number;			/* BIND */
+		struct {			/* BIND */
+			uint32_t from;		/* handle of the recording that it leaves */
+			uint8_t number;
+		} bind;
 		struct {			/* back from REMOVE */
 			uint64_t recorded, lost_upstream, dropped, duplicates;
 		} totals;

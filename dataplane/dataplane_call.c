@@ -134,16 +134,17 @@ dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind ki
 	return SRS_OK;
 }
 
-/* Rows: what ended already, and four for each stream that lives. More rows than that wait for the next seal; before
- * the last one no stream lives, and the count is exact. */
+/* Rows: what ended already, and what each stream that lives, or is about to leave, may add. More rows than that wait
+ * for the next seal; before the last one no stream lives, and there is room for all. */
 #define ROWS_SPARE (4 * (STREAM_SSRC_MAX + 1))	/* for streams added while the order is on its way */
 
 struct seal_order *
 desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool final, uint64_t cookie,
            uint16_t *rows_max)
 {
+	const struct desk_recording *d = &dp->desk_recordings[handle];
 	uint32_t rows = __atomic_load_n(&dp->recordings[handle].n_totals, __ATOMIC_RELAXED) +
-	                (STREAM_SSRC_MAX + 1) * dp->desk_recordings[handle].n_streams + (final ? 0 : ROWS_SPARE);
+	                (STREAM_SSRC_MAX + 1) * (d->n_streams + d->n_leaving) + (final ? 0 : ROWS_SPARE);
 	struct seal_order *order;
 
 	if (rows > REEL_SEAL_STREAMS_MAX)
@@ -347,10 +348,12 @@ dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	dp->desk_recordings[d->recording].n_streams--;
+	dp->desk_recordings[d->recording].n_leaving++;
 	to->n_streams++;
+	c->u.bind.from = d->recording;
+	c->u.bind.number = number;
 	d->recording = recording;
 	c->recording = &dp->recordings[recording];
-	c->u.number = number;
 	desk_post(dp, d->lcore_i, c);
 	return SRS_OK;
 }

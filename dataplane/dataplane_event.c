@@ -46,6 +46,9 @@ state_after(struct dataplane *dp, const struct command *c, struct dataplane_even
 	case COMMAND_RECORDING_SEAL:
 		d->state = DESK_ENDED;
 		break;
+	case COMMAND_STREAM_BIND:
+		dp->desk_recordings[c->u.bind.from].n_leaving--;
+		break;
 	case COMMAND_STREAM_REMOVE:
 		e->u.totals.recorded = c->u.totals.recorded;
 		e->u.totals.lost_upstream = c->u.totals.lost_upstream;

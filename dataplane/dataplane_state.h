@@ -27,6 +27,7 @@ struct desk_recording {
 	uint16_t lcore_i;
 	uint32_t part;
 	uint32_t n_streams;	/* installed, or on their way */
+	uint32_t n_leaving;	/* bound to another one, not there yet: their totals are still to come */
 	uint64_t cookie;	/* of the open, part or seal under way */
 	struct command *command;	/* taken before, for its second half */
 	uint8_t id[REEL_ID_SIZE];

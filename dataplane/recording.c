@@ -207,6 +207,17 @@ append(struct recorder *r, struct recording *rec, const struct recording_frame *
 	return REEL_REASON_NONE;
 }
 
+/* What must stand in the chunks of this recording goes there also when the writer takes no new frames: chunks wait
+ * for it. @return what refused() must be given back */
+static uint8_t
+refusal_lift(struct recorder *r, const struct recording *rec)
+{
+	uint8_t refused = r->refused[rec->writer_i];
+
+	r->refused[rec->writer_i] = REEL_REASON_NONE;
+	return refused;
+}
+
 /* ---- gaps ---- */
 
 static bool
@@ -243,6 +254,38 @@ gaps_flush(struct recorder *r, struct recording *rec)
 	rec->flags &= (uint8_t)~RECORDING_F_GAPS_DUE;
 }
 
+/* All that is missing so far, also of a pause that goes on. @return false: no chunk for the rest */
+static bool
+gaps_write_all(struct recorder *r, struct recording *rec)
+{
+	bool done = gaps_write(r, rec, rec->gaps, REEL_STREAM_NONE, false);
+
+	for (struct stream *s = rec->streams; s != NULL && done; s = s->next)
+		done = gaps_write(r, rec, s->gaps, s->number, false);
+	if (done)
+		rec->flags &= (uint8_t)~RECORDING_F_GAPS_DUE;
+	return done;
+}
+
+/* Gaps of a stream that leaves, and that found no chunk: the recording's own then. */
+static void
+gaps_inherit(struct recording *rec, struct gap gaps[REEL_REASONS_MAX])
+{
+	for (unsigned int reason = 1; reason < REEL_REASONS_MAX; reason++) {
+		struct gap *to = &rec->gaps[reason];
+
+		if (gaps[reason].n_frames == 0)
+			continue;
+		if (to->n_frames == 0 || gaps[reason].first_wall_ns < to->first_wall_ns)
+			to->first_wall_ns = gaps[reason].first_wall_ns;
+		if (to->n_frames == 0 || gaps[reason].last_wall_ns > to->last_wall_ns)
+			to->last_wall_ns = gaps[reason].last_wall_ns;
+		to->n_frames += gaps[reason].n_frames;
+		rec->flags |= RECORDING_F_GAPS_DUE;
+	}
+	memset(gaps, 0, REEL_REASONS_MAX * sizeof(*gaps));
+}
+
 void
 recording_gap(struct recording *rec, struct stream *s, enum reel_reason reason, uint64_t wall_ns)
 {
@@ -271,25 +314,46 @@ recording_mark(struct recorder *r, struct recording *rec, uint8_t stream, const 
 	return false;
 }
 
+/* A mark that finds no chunk stays due: the next one tells of both steps. */
 static void
 mark_step(struct recorder *r, struct recording *rec)
 {
 	const struct reel_mark mark = { .kind = REEL_MARK_CLOCK_STEP,
 		                        .value = r->clock.steps_ns - rec->steps_seen_ns };
+	uint8_t bytes[REEL_MARK_SIZE];
+	const struct recording_frame f = { .kind = REEL_FRAME_MARK, .stream = REEL_STREAM_NONE, .len = REEL_MARK_SIZE,
+		                           .wall_ns = r->wall_ns, .bytes = bytes };
 
-	rec->steps_seen_ns = r->clock.steps_ns;
 	recording_close(r, rec);	/* no chunk holds times of two clocks */
-	recording_mark(r, rec, REEL_STREAM_NONE, &mark);
+	reel_mark_write(&mark, bytes);
+	if (append(r, rec, &f) == REEL_REASON_NONE)
+		rec->steps_seen_ns = r->clock.steps_ns;
+}
+
+static void
+step_check(struct recorder *r, struct recording *rec)
+{
+	if (unlikely(rec->steps_seen_ns != r->clock.steps_ns))
+		mark_step(r, rec);
 }
 
 enum reel_reason
 recording_append(struct recorder *r, struct recording *rec, const struct recording_frame *f)
 {
-	if (unlikely(rec->steps_seen_ns != r->clock.steps_ns))
-		mark_step(r, rec);
+	step_check(r, rec);
 	if (unlikely(rec->flags & RECORDING_F_GAPS_DUE))
 		gaps_flush(r, rec);
 	return append(r, rec, f);
+}
+
+enum reel_reason
+recording_append_rest(struct recorder *r, struct recording *rec, const struct recording_frame *f)
+{
+	uint8_t refused = refusal_lift(r, rec);
+	enum reel_reason reason = recording_append(r, rec, f);
+
+	r->refused[rec->writer_i] = refused;
+	return reason;
 }
 
 void
@@ -299,6 +363,7 @@ recording_pause(struct recorder *r, struct recording *rec, bool paused)
 
 	if (((rec->flags & RECORDING_F_PAUSED) != 0) == paused)
 		return;
+	step_check(r, rec);
 	rec->flags ^= RECORDING_F_PAUSED;
 	if (!paused)
 		gaps_flush(r, rec);
@@ -365,9 +430,12 @@ recording_stream_remove(struct recorder *r, struct recording *rec, struct stream
 {
 	struct stream **link = &rec->streams;
 	struct reel_seal_stream row;
+	uint8_t refused = refusal_lift(r, rec);
 
-	gaps_write(r, rec, s->gaps, s->number, false);
-	memset(s->gaps, 0, sizeof(s->gaps));	/* what found no chunk stands in the totals */
+	step_check(r, rec);
+	if (!gaps_write(r, rec, s->gaps, s->number, false))
+		gaps_inherit(rec, s->gaps);
+	r->refused[rec->writer_i] = refused;
 	if (rtcp_row(s, &row))
 		totals_keep(r, rec, &row);
 	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
@@ -405,11 +473,38 @@ totals_of_live(struct recorder *r, struct recording *rec)
 	}
 }
 
+/* All that is missing from a part stands in it, as its totals say, before it ends. */
+static bool
+part_complete(struct recorder *r, struct recording *rec)
+{
+	uint8_t refused = refusal_lift(r, rec);
+	bool done;
+
+	step_check(r, rec);
+	done = gaps_write_all(r, rec);
+	r->refused[rec->writer_i] = refused;
+	return done && (rec->chunk != NULL || open_chunk(r, rec, REEL_CLASS_MEDIA, false, r->wall_ns));
+}
+
+/* Rows of the last seal that its order has no room for: a wrong sum by dataplane code, to be seen. */
+static void
+totals_drop(struct recorder *r, struct recording *rec)
+{
+	while (rec->totals != NULL) {
+		struct totals *t = rec->totals;
+
+		rec->totals = t->next;
+		t->next = r->streams->totals;
+		r->streams->totals = t;
+		__atomic_store_n(&rec->n_totals, rec->n_totals - 1, __ATOMIC_RELAXED);
+		counter_add(&r->counters->totals_dropped, 1);
+	}
+}
+
 bool
 recording_part_end(struct recorder *r, struct recording *rec, struct seal_order *order, uint16_t rows_max)
 {
-	gaps_flush(r, rec);
-	if (rec->chunk == NULL && !open_chunk(r, rec, REEL_CLASS_MEDIA, false, r->wall_ns))
+	if (!part_complete(r, rec))
 		return false;
 	totals_of_live(r, rec);
 	order->n_streams = 0;
@@ -422,6 +517,8 @@ recording_part_end(struct recorder *r, struct recording *rec, struct seal_order 
 		r->streams->totals = t;
 		__atomic_store_n(&rec->n_totals, rec->n_totals - 1, __ATOMIC_RELAXED);
 	}
+	if (order->final)
+		totals_drop(r, rec);
 	close_with(r, rec, (uint16_t)(REEL_CHUNK_END | (order->final ? REEL_CHUNK_FINAL : 0)), order);
 	rec->part++;
 	rec->next_chunk_no = 0;

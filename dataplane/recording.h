@@ -78,6 +78,8 @@ void recording_init(struct recording *rec, uint32_t handle, uint8_t writer_i);
 /** Append a frame, in MORE pieces when it is longer than an empty chunk: all of it or nothing.
  * @return NONE, or why it was not appended: the caller counts it with recording_gap() */
 enum reel_reason recording_append(struct recorder *r, struct recording *rec, const struct recording_frame *f);
+/** The same for what goes on with a frame that has begun: also when the writer takes no new ones now. */
+enum reel_reason recording_append_rest(struct recorder *r, struct recording *rec, const struct recording_frame *f);
 /** A frame was not recorded. @param s  its stream; NULL: a document */
 void recording_gap(struct recording *rec, struct stream *s, enum reel_reason reason, uint64_t wall_ns);
 /** Append a mark. @param stream number or REEL_STREAM_NONE @return false: no chunk; it is counted */

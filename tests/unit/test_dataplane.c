@@ -278,6 +278,33 @@ parts_follow_on_and_a_stream_moves_to_another_recording(void **state)
 	px_close(&px);
 }
 
+/* The seal is asked for before the stream has left: its totals stand in it all the same. */
+static void
+a_seal_that_follows_a_move_at_once_has_the_totals(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	uint32_t one, two, stream;
+
+	px_start(&px, small);
+	one = px_recording(&px, 1);
+	two = px_recording(&px, 2);
+	spec = px_spec(one, 0, 20000);
+	stream = px_stream(&px, &spec);
+	for (uint16_t seq = 0; seq < 20; seq++)
+		px_rtp(&px, PX_SOURCE, 5004, 20000, 9, seq);
+	px_received(&px, 20);
+	assert_int_equal(dataplane_stream_bind(px.dp, stream, two, 4, ++px.cookie), SRS_OK);
+	px_seal(&px, one, "moved");
+	px_wait(&px, EVENT_STREAM_BOUND, px.cookie - 1);
+	assert_int_equal(px_counter(&px, "totals_dropped"), 0);
+	px_remove(&px, stream);
+	px_seal(&px, two, "bye");
+	px_stop_and_read(&px);
+	assert_int_equal(row_of(&px, 1, 0, 0)->recorded, 20);
+	px_close(&px);
+}
+
 static void
 a_latched_source_is_recorded_from_its_first_packet(void **state)
 {
@@ -472,6 +499,7 @@ main(void)
 		cmocka_unit_test(every_packet_of_a_call_is_recorded_or_counted),
 		cmocka_unit_test(a_pause_is_a_counted_gap),
 		cmocka_unit_test(parts_follow_on_and_a_stream_moves_to_another_recording),
+		cmocka_unit_test(a_seal_that_follows_a_move_at_once_has_the_totals),
 		cmocka_unit_test(a_latched_source_is_recorded_from_its_first_packet),
 		cmocka_unit_test(more_sources_than_a_stream_keeps_push_out_the_oldest),
 		cmocka_unit_test(a_source_that_begins_anew_has_lost_nothing),

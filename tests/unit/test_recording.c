@@ -278,6 +278,132 @@ the_end_of_a_part_waits_for_a_chunk(void **state)
 	free(order);
 }
 
+static void
+free_order(struct fx *fx)
+{
+	for (unsigned int i = 0; i < fx->n_out; i++)
+		free(fx->out[i]->seal);
+}
+
+/* Sum of the gaps of a reason and stream in what came out. */
+static uint64_t
+gap_sum(const struct fx *fx, uint8_t stream, enum reel_reason reason)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < fx->n_out; i++) {
+		struct reel_frame f;
+		struct reel_gap gap;
+		size_t at = 0;
+
+		while (reel_frame_next(&f, span_of(fx->out[i]->body, fx->out[i]->used), fx->out[i]->first_wall_ns, &at) == SRS_OK)
+			if (f.kind == REEL_FRAME_GAP && f.stream == stream && reel_gap_read(&gap, f.bytes) == SRS_OK &&
+			    gap.reason == reason)
+				n += gap.n_frames;
+	}
+	return n;
+}
+
+static struct seal_order *
+order_of_rows(unsigned int n, bool final)
+{
+	struct seal_order *order = calloc(1, sizeof(*order) + n * sizeof(order->streams[0]));
+
+	assert_non_null(order);
+	order->final = final;
+	return order;
+}
+
+/* The totals of the pause stand in this part's seal: so does its gap. */
+static void
+a_pause_that_outlives_its_part_is_a_gap_in_each(void **state)
+{
+	struct fx *fx = *state;
+
+	put(fx, REEL_FRAME_RTP, 1, "rtp", 3);
+	recording_pause(&fx->r, &fx->rec, true);
+	for (unsigned int i = 0; i < 5; i++)
+		recording_gap(&fx->rec, &fx->stream, REEL_REASON_PAUSED, fx->r.wall_ns);
+	assert_true(recording_part_end(&fx->r, &fx->rec, order_of_rows(4, false), 4));
+	take(fx);
+	assert_int_equal(gap_sum(fx, 3, REEL_REASON_PAUSED), 5);
+	recording_gap(&fx->rec, &fx->stream, REEL_REASON_PAUSED, fx->r.wall_ns);
+	assert_true(recording_part_end(&fx->r, &fx->rec, order_of_rows(4, true), 4));
+	take(fx);
+	assert_int_equal(gap_sum(fx, 3, REEL_REASON_PAUSED), 6);
+	free_order(fx);
+}
+
+/* The end waits in the writer for room on the disk; what is missing from the part waits with it. */
+static void
+the_last_part_tells_what_is_missing_also_while_the_disk_is_full(void **state)
+{
+	struct fx *fx = *state;
+
+	put(fx, REEL_FRAME_RTP, 1, "rtp", 3);
+	fx->r.refused[0] = REEL_REASON_DISK_FULL;
+	recording_gap(&fx->rec, NULL, REEL_REASON_DISK_FULL, fx->r.wall_ns);	/* a document */
+	recording_gap(&fx->rec, &fx->stream, REEL_REASON_DISK_FULL, fx->r.wall_ns);
+	recording_gap(&fx->rec, &fx->stream, REEL_REASON_DISK_FULL, fx->r.wall_ns);
+	recording_stream_remove(&fx->r, &fx->rec, &fx->stream);
+	assert_true(recording_part_end(&fx->r, &fx->rec, order_of_rows(4, true), 4));
+	assert_int_equal(fx->r.refused[0], REEL_REASON_DISK_FULL);
+	take(fx);
+	assert_int_equal(gap_sum(fx, 3, REEL_REASON_DISK_FULL), 2);
+	assert_int_equal(gap_sum(fx, REEL_STREAM_NONE, REEL_REASON_DISK_FULL), 1);
+	free_order(fx);
+}
+
+/* Without a chunk even for the gap, a stream that leaves leaves it to its recording, whose end waits. */
+static void
+a_gap_of_a_stream_that_left_is_not_forgotten(void **state)
+{
+	struct fx *fx = *state;
+	struct chunk *kept[N_CHUNKS], *c;
+	unsigned int n = 0;
+
+	while ((c = chunk_pool_take(&fx->chunks, false)) != NULL)
+		kept[n++] = c;
+	recording_gap(&fx->rec, &fx->stream, REEL_REASON_NO_CHUNK, fx->r.wall_ns);
+	recording_stream_remove(&fx->r, &fx->rec, &fx->stream);
+	{
+		struct seal_order *order = order_of_rows(4, true);
+
+		assert_false(recording_part_end(&fx->r, &fx->rec, order, 4));
+		while (n > 0)
+			chunk_pool_give(&fx->chunks, kept[--n]);
+		assert_true(recording_part_end(&fx->r, &fx->rec, order, 4));
+	}
+	take(fx);
+	assert_int_equal(gap_sum(fx, REEL_STREAM_NONE, REEL_REASON_NO_CHUNK), 1);
+	free_order(fx);
+}
+
+/* A step while no mark can be written is told later, not never. */
+static void
+a_clock_step_on_a_full_disk_is_marked_afterwards(void **state)
+{
+	struct fx *fx = *state;
+	struct reel_frame f;
+	struct reel_mark mark;
+	size_t at = 0;
+
+	fx->r.refused[0] = REEL_REASON_DISK_FULL;
+	fx->r.clock.steps_ns = 70000000;
+	fx->r.wall_ns += 70000000;
+	assert_int_equal(put(fx, REEL_FRAME_RTP, 1, "rtp", 3), REEL_REASON_DISK_FULL);
+	fx->r.clock.steps_ns = 50000000;
+	fx->r.refused[0] = REEL_REASON_NONE;
+	assert_int_equal(put(fx, REEL_FRAME_RTP, 2, "rtp", 3), REEL_REASON_NONE);
+	recording_close(&fx->r, &fx->rec);
+	take(fx);
+	assert_int_equal(fx->n_out, 1);
+	assert_int_equal(reel_frame_next(&f, span_of(fx->out[0]->body, fx->out[0]->used), 0, &at), SRS_OK);
+	assert_int_equal(f.kind, REEL_FRAME_MARK);
+	assert_int_equal(reel_mark_read(&mark, f.bytes), SRS_OK);
+	assert_int_equal(mark.value, 50000000);
+}
+
 int
 main(void)
 {
@@ -290,6 +416,10 @@ main(void)
 		ROW(a_writer_that_refuses_gives_its_reason),
 		ROW(a_clock_step_is_marked_between_two_chunks),
 		ROW(the_end_of_a_part_waits_for_a_chunk),
+		ROW(a_pause_that_outlives_its_part_is_a_gap_in_each),
+		ROW(the_last_part_tells_what_is_missing_also_while_the_disk_is_full),
+		ROW(a_gap_of_a_stream_that_left_is_not_forgotten),
+		ROW(a_clock_step_on_a_full_disk_is_marked_afterwards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
