@@ -460,6 +460,8 @@ commands_take(struct lcore *lc)
 		if (c == NULL)
 			break;
 		lc->current = NULL;
+		if (c->kind == COMMAND_STREAM_ADD)
+			replay_arm(&lc->replay, lc->recorder.now_tsc);
 		if (command_run(c, &lc->recorder, lc->spec.streams)) {
 			command_back(lc, c);
 		} else if (c->kind == COMMAND_NOTE) {
@@ -508,8 +510,12 @@ static uint16_t
 lcore_turn(struct lcore *lc)
 {
 	struct rte_mbuf *m[BURST_MAX];
-	uint16_t n = rte_eth_rx_burst(lc->spec.port_id, lc->spec.queue_id, m, BURST_MAX);
+	uint16_t port_id = lc->spec.port_id, queue_id = lc->spec.queue_id, n;
 
+	if (likely(!lc->replay.on))
+		n = rte_eth_rx_burst(port_id, queue_id, m, BURST_MAX);
+	else
+		n = replay_rx_burst(&lc->replay, port_id, queue_id, m, BURST_MAX, lc->recorder.now_tsc);
 	lcore_begin(lc);
 	if (n != 0)
 		lcore_burst(lc, m, n);
@@ -580,6 +586,7 @@ lcore_main(void *arg)
 	}
 	while (lc->recorder.oldest != NULL)
 		recording_close(&lc->recorder, lc->recorder.oldest);
+	replay_end(&lc->replay);
 	rte_thread_unregister();
 	return NULL;
 }
@@ -620,6 +627,8 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = spsc_create(&lc->commands, spec->n_commands);
 	if (!err)
 		err = spsc_create(&lc->events, spec->n_commands);
+	if (!err && spec->file)
+		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
 		lc->engine = unprotect_engine_create();
 		err = lc->engine != NULL ? SRS_OK : SRS_ERR_NOMEM;

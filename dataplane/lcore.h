@@ -12,6 +12,7 @@
 #include "crypto/unprotect.h"
 #include "dataplane/command.h"
 #include "dataplane/recording.h"
+#include "dataplane/replay.h"
 #include "dataplane/reply.h"
 #include "dataplane/selftest.h"
 #include "dataplane/steer.h"
@@ -24,6 +25,7 @@ struct rte_mbuf;
 struct lcore_spec {
 	uint16_t lcore_i;
 	uint16_t port_id, queue_id;
+	bool file;		/* profile pcap */
 	bool answers;		/* no kernel behind the port: this lcore does ARP, ND and echo */
 	uint8_t mac[REPLY_MAC_SIZE];
 	const struct steer *steer;
@@ -55,6 +57,7 @@ struct lcore {
 	struct chunk_pool chunks;
 	struct stream_pool pool;
 	struct unprotect_engine *engine;
+	struct replay replay;	/* profile pcap */
 	struct command *current;	/* a document that is being copied */
 	struct command *waiting;	/* ends of parts without a chunk to carry them */
 	uint32_t clock_sequence;
