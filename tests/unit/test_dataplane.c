@@ -1,6 +1,8 @@
 /* The door to the data plane: what goes in as packets comes out as sealed frames, and every packet is accounted for. */
 #include "plane_fixture.h"
 
+#include <sys/mount.h>
+
 static const char *const small[] = { "limits.sessions_max=16", "limits.stall_ms_max=1000", NULL };
 
 /* Frames of one kind of one stream, in the order of the disk. */
@@ -467,6 +469,82 @@ the_self_test_saw_one_packet_in_each_queue(void **state)
 	px_close(&px);
 }
 
+/* Send `n` more packets of the stream, in order. */
+static void
+send_in_order(struct px *px, uint64_t *sent, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		px_rtp(px, PX_SOURCE, 5004, 20000, 5, (uint16_t)(*sent)++);
+	px_received(px, *sent);
+}
+
+/* A device of 3 MiB takes one segment of 2 MiB and no second one. */
+static void
+a_full_disk_is_a_marked_gap_and_recording_goes_on_when_there_is_room(void **state)
+{
+	static char device[] = "/tmp/plane-full-XXXXXX", devices[64];
+	static const char *const flags[] = { "limits.sessions_max=4", "limits.stall_ms_max=1000", devices, NULL };
+	const struct reel_seal_stream *row;
+	struct px px;
+	struct stream_spec spec;
+	struct dataplane_room room;
+	uint64_t sent = 0, full, gaps = 0, rtp = 0;
+	uint32_t recording, stream;
+
+	assert_non_null(mkdtemp(device));
+	if (mount("tmpfs", device, "tmpfs", 0, "size=3m") != 0) {
+		assert_int_equal(rmdir(device), 0);
+		print_message("skipped: a small file system cannot be mounted here\n");
+		skip();
+	}
+	snprintf(devices, sizeof(devices), "storage.devices=%s", device);
+	px_start(&px, flags);
+	recording = px_recording(&px, 1);
+	spec = px_spec(recording, 0, 20000);
+	stream = px_stream(&px, &spec);
+	while (px_counter(&px, "rx_drop_disk_full") == 0 && sent < 40000)
+		send_in_order(&px, &sent, 500);
+	send_in_order(&px, &sent, 100);
+	full = px_counter(&px, "rx_drop_disk_full");
+	assert_true(full > 100);
+	dataplane_room(px.dp, &room);
+	assert_false(room.storage_ok);	/* admission closes */
+	assert_int_equal(mount("tmpfs", device, "tmpfs", MS_REMOUNT, "size=32m"), 0);
+	for (unsigned int ms = 0; px_counter(&px, "rx_drop_disk_full") == full && ms < 10000; ms++) {
+		uint64_t recorded = px_counter(&px, "rx_recorded");
+
+		send_in_order(&px, &sent, 1);
+		if (px_counter(&px, "rx_recorded") > recorded)
+			break;
+		full = px_counter(&px, "rx_drop_disk_full");
+		px_rest();
+	}
+	send_in_order(&px, &sent, 100);
+	assert_int_equal(px_counter(&px, "rx_drop_disk_full"), full);
+	px_remove(&px, stream);
+	px_seal(&px, recording, "bye");
+	snprintf(px.dir, sizeof(px.dir), "%s", device);
+	px_stop_and_read(&px);
+	for (unsigned int i = 0; i < px.n_frames; i++) {
+		const struct reel_frame *f = &px.frames[i].frame;
+		struct reel_gap gap;
+
+		rtp += f->kind == REEL_FRAME_RTP;
+		if (f->kind != REEL_FRAME_GAP)
+			continue;
+		assert_int_equal(reel_gap_read(&gap, f->bytes), SRS_OK);
+		assert_int_equal(gap.reason, REEL_REASON_DISK_FULL);
+		gaps += gap.n_frames;
+	}
+	row = row_of(&px, 1, 0, 0);
+	assert_int_equal(gaps, full);
+	assert_int_equal(row->missing[REEL_REASON_DISK_FULL], full);
+	assert_int_equal(row->recorded + full, sent);
+	assert_int_equal(rtp, row->recorded);	/* what was handed over waited for room */
+	assert_int_equal(umount2(device, MNT_DETACH), 0);
+	px_close(&px);
+}
+
 static void
 recordings_beyond_the_limit_are_refused(void **state)
 {
@@ -504,6 +582,7 @@ main(void)
 		cmocka_unit_test(more_sources_than_a_stream_keeps_push_out_the_oldest),
 		cmocka_unit_test(a_source_that_begins_anew_has_lost_nothing),
 		cmocka_unit_test(a_source_that_says_goodbye_is_marked_and_may_come_back),
+		cmocka_unit_test(a_full_disk_is_a_marked_gap_and_recording_goes_on_when_there_is_room),
 		cmocka_unit_test(recordings_beyond_the_limit_are_refused),
 	};
 

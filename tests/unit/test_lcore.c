@@ -1,0 +1,332 @@
+/* One lcore without its thread and without a writer: the test hands it bursts and turns, and looks at what comes out.
+ * Its idle thread is looked at through a whole plane. */
+#include "plane_fixture.h"
+
+#include <rte_mbuf.h>
+
+#include "dataplane/dataplane_state.h"
+#include "dataplane/writer_state.h"
+
+#define N_CHUNKS 8
+#define N_COMMANDS 128
+
+struct fx {
+	struct config *config;
+	struct rte_mempool *mbufs;
+	struct clock clock;
+	struct steer steer;
+	struct selftest selftest;
+	struct stream_table streams;
+	struct command_pool commands;
+	struct recording rec;
+	struct lcore *lc;
+	struct writer *writer;	/* nobody runs it; it only says whether it refuses */
+};
+
+static struct config *
+config_for(void)
+{
+	static const char *const flags[] = { "media.profile=ring", "media.no_huge=true", "media.addresses=" PX_ADDRESS,
+		                             "limits.sessions_max=4", NULL };
+	char *environ_empty[] = { NULL };
+	const struct config_sources from = { .environ = environ_empty, .flags = flags };
+	struct config *c;
+	char why[512] = "";
+
+	if (config_load(&c, &from, why, sizeof(why)) != SRS_OK)
+		fail_msg("%s", why);
+	return c;
+}
+
+static int
+set_up(void **state)
+{
+	struct fx *fx = aligned_alloc(64, (sizeof(*fx) + 63) & ~63ul);
+	struct lcore_spec spec = { .n_chunks = N_CHUNKS, .n_commands = N_COMMANDS, .streams_max = 4, .recordings_max = 4, .cpu = -1 };
+	static unsigned int made;
+	struct eal eal;
+	char why[512] = "", name[32];
+
+	assert_non_null(fx);
+	memset(fx, 0, sizeof(*fx));
+	fx->config = config_for();
+	if (eal_start(&eal, fx->config, port_memory_mib(1), why, sizeof(why)) != SRS_OK)
+		fail_msg("%s", why);
+	snprintf(name, sizeof(name), "test_%u", made++);
+	fx->mbufs = rte_pktmbuf_pool_create(name, 255, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	assert_non_null(fx->mbufs);
+	clock_init(&fx->clock, 1000000000);
+	assert_int_equal(steer_init(&fx->steer, fx->config->media.addresses, 1, 1, why, sizeof(why)), SRS_OK);
+	assert_int_equal(selftest_init(&fx->selftest), SRS_OK);
+	assert_int_equal(stream_table_create(&fx->streams, 4, 1, false), SRS_OK);
+	assert_int_equal(command_pool_create(&fx->commands, N_COMMANDS, 32), SRS_OK);
+	spec.steer = &fx->steer;
+	spec.selftest = &fx->selftest;
+	spec.streams = &fx->streams;
+	spec.clock = &fx->clock;
+	spec.config = fx->config;
+	assert_int_equal(lcore_create(&fx->lc, &spec), SRS_OK);
+	assert_int_equal(spsc_create(&fx->lc->recorder.full[0], N_CHUNKS), SRS_OK);	/* the writer's ends */
+	assert_int_equal(spsc_create(&fx->lc->recorder.empty[0], N_CHUNKS), SRS_OK);
+	fx->writer = aligned_alloc(64, (sizeof(struct writer) + 63) & ~63ul);
+	assert_non_null(fx->writer);
+	memset(fx->writer, 0, sizeof(*fx->writer));
+	fx->lc->spec.writers = &fx->writer;
+	fx->lc->recorder.n_writers = 1;
+	recording_init(&fx->rec, 0, 0);
+	*state = fx;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fx *fx = *state;
+
+	spsc_destroy(fx->lc->recorder.full[0]);
+	spsc_destroy(fx->lc->recorder.empty[0]);
+	lcore_destroy(fx->lc);
+	command_pool_destroy(&fx->commands);
+	stream_table_destroy(&fx->streams);
+	rte_mempool_free(fx->mbufs);
+	free(fx->writer);
+	config_free(fx->config);
+	free(fx);
+	return 0;
+}
+
+static struct command *
+post(struct fx *fx, enum command_kind kind)
+{
+	struct command *c = command_take(&fx->commands, kind);
+
+	assert_non_null(c);
+	c->recording = &fx->rec;
+	assert_true(spsc_push(fx->lc->commands, c));
+	return c;
+}
+
+/* A turn without packets. @return commands that came back */
+static unsigned int
+turn(struct fx *fx)
+{
+	struct command *c;
+	unsigned int n = 0;
+
+	lcore_begin(fx->lc);
+	lcore_housekeep(fx->lc);
+	while ((c = spsc_pop(fx->lc->events)) != NULL) {
+		command_give(&fx->commands, c);
+		n++;
+	}
+	return n;
+}
+
+static void
+stream_install(struct fx *fx)
+{
+	struct stream_spec spec = px_spec(0, 1, 20000);
+	struct command *c = post(fx, COMMAND_STREAM_ADD);
+
+	c->stream = &fx->streams.slots[1];
+	stream_init(c->stream, 1, &spec);
+	assert_int_equal(turn(fx), 1);
+}
+
+static struct rte_mbuf *
+mbuf_of(struct fx *fx, const void *frame, size_t len)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(fx->mbufs);
+
+	if (m == NULL)
+		abort();	/* a burst leaked its packets */
+	memcpy(rte_pktmbuf_mtod(m, void *), frame, len);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = (uint32_t)len;
+	return m;
+}
+
+/* `n` RTP packets in one burst. */
+static void
+rtp_burst(struct fx *fx, uint16_t seq, uint16_t n)
+{
+	struct rte_mbuf *m[BURST_MAX];
+	uint8_t packet[172], frame[256];
+
+	for (uint16_t i = 0; i < n; i++) {
+		px_rtp_packet(packet, 5, (uint16_t)(seq + i));
+		m[i] = mbuf_of(fx, frame, px_udp(frame, PX_SOURCE, 5004, 20000, packet, sizeof(packet)));
+	}
+	lcore_begin(fx->lc);
+	lcore_burst(fx->lc, m, n);
+}
+
+static void
+a_turn_runs_a_bounded_number_of_commands(void **state)
+{
+	struct fx *fx = *state;
+
+	for (unsigned int i = 0; i < 40; i++)
+		post(fx, COMMAND_RECORDING_OPEN);
+	assert_int_equal(turn(fx), 16);
+	assert_int_equal(turn(fx), 16);
+	assert_int_equal(turn(fx), 8);
+	assert_int_equal(turn(fx), 0);
+}
+
+static void
+a_long_document_takes_several_turns_and_keeps_its_place(void **state)
+{
+	struct fx *fx = *state;
+	uint8_t text[5 * NOTE_PIECE_SIZE] = { 0 };
+	struct command *c = command_take(&fx->commands, COMMAND_NOTE);
+
+	c->recording = &fx->rec;
+	assert_int_equal(command_note_fill(&fx->commands, c, REEL_FRAME_METADATA, span_of(text, sizeof(text))), SRS_OK);
+	assert_true(spsc_push(fx->lc->commands, c));
+	post(fx, COMMAND_RECORDING_OPEN);
+	assert_int_equal(turn(fx), 0);	/* two pieces of five */
+	assert_int_equal(turn(fx), 0);
+	assert_int_equal(turn(fx), 2);	/* the document, and what was posted after it */
+	assert_int_equal(fx->lc->counters.frames_appended, 5);
+}
+
+static void
+every_packet_of_a_burst_has_one_verdict_whatever_is_in_it(void **state)
+{
+	struct fx *fx = *state;
+	const struct counters *c = &fx->lc->counters;
+	uint8_t packet[172], frame[256];
+	uint64_t r = 88172645463325252ull, given = 0;
+
+	stream_install(fx);
+	for (unsigned int turn_i = 0; turn_i < 300; turn_i++) {
+		struct rte_mbuf *m[BURST_MAX];
+		struct chunk *full;
+		uint16_t n = (uint16_t)(1 + turn_i % BURST_MAX);
+
+		for (uint16_t i = 0; i < n; i++) {
+			size_t len;
+
+			px_rtp_packet(packet, 5, (uint16_t)(given + i));
+			len = px_udp(frame, PX_SOURCE, 5004, 20000, packet, sizeof(packet));
+			for (unsigned int k = 0; k < i % 4; k++) {	/* up to three bytes are others */
+				r ^= r << 13;
+				r ^= r >> 7;
+				r ^= r << 17;
+				frame[r % 54] = (uint8_t)(r >> 32);
+			}
+			if (i % 16 == 3)
+				len = r % (len + 1);
+			m[i] = mbuf_of(fx, frame, len);
+		}
+		lcore_begin(fx->lc);
+		lcore_burst(fx->lc, m, n);
+		given += n;
+		assert_int_equal(c->nic_received, given);
+		assert_int_equal(counters_verdicts(c), given);
+		while ((full = spsc_pop(fx->lc->recorder.full[0])) != NULL)
+			assert_true(spsc_push(fx->lc->recorder.empty[0], full));
+	}
+	assert_true(c->verdicts[RX_RECORDED] > given / 8);
+	assert_true(c->verdicts[RX_RECORDED] < given);
+	assert_int_equal(rte_mempool_avail_count(fx->mbufs), 255);	/* and none was kept */
+}
+
+static void
+without_a_chunk_packets_are_a_counted_gap_and_then_a_gap_frame(void **state)
+{
+	struct fx *fx = *state;
+	const struct counters *c = &fx->lc->counters;
+	struct reel_frame f;
+	struct chunk *full;
+	struct reel_gap gap = { 0 };
+	uint64_t lost, recorded;
+	size_t at = 0;
+
+	stream_install(fx);
+	for (uint16_t seq = 0; seq < 320; seq += 32)	/* more than eight chunks hold, and nobody takes them */
+		rtp_burst(fx, seq, 32);
+	lost = c->verdicts[RX_DROP_NO_CHUNK];
+	recorded = c->verdicts[RX_RECORDED];
+	assert_true(lost > 0);
+	assert_int_equal(lost + recorded, 320);
+	assert_int_equal(fx->streams.slots[1].first.missing[REEL_REASON_NO_CHUNK], lost);
+	assert_int_equal(ssrc_lost(&fx->streams.slots[1].first), 0);	/* ours, not the network's */
+	while ((full = spsc_pop(fx->lc->recorder.full[0])) != NULL)
+		assert_true(spsc_push(fx->lc->recorder.empty[0], full));
+	rtp_burst(fx, 320, 1);
+	assert_int_equal(c->verdicts[RX_RECORDED], recorded + 1);
+	while (reel_frame_next(&f, span_of(fx->rec.body, fx->rec.used), fx->rec.first_wall_ns, &at) == SRS_OK)
+		if (f.kind == REEL_FRAME_GAP)
+			assert_int_equal(reel_gap_read(&gap, f.bytes), SRS_OK);
+	assert_int_equal(gap.n_frames, lost);
+	assert_int_equal(gap.reason, REEL_REASON_NO_CHUNK);
+}
+
+static void
+what_a_writer_refuses_is_counted_by_its_reason(void **state)
+{
+	struct fx *fx = *state;
+	const struct counters *c = &fx->lc->counters;
+
+	stream_install(fx);
+	rtp_burst(fx, 0, 10);
+	atomic_store(&fx->writer->refuses, REEL_REASON_WRITE_ERROR);
+	rtp_burst(fx, 10, 5);
+	atomic_store(&fx->writer->refuses, REEL_REASON_DISK_FULL);
+	rtp_burst(fx, 15, 3);
+	atomic_store(&fx->writer->refuses, REEL_REASON_NONE);
+	rtp_burst(fx, 18, 1);
+	assert_int_equal(c->verdicts[RX_RECORDED], 11);
+	assert_int_equal(c->verdicts[RX_DROP_WRITE_ERROR], 5);
+	assert_int_equal(c->verdicts[RX_DROP_DISK_FULL], 3);
+	assert_int_equal(c->frames_appended, 11 + 1 + 2);	/* the SSRC's mark, two gaps */
+}
+
+/* The share of a CPU that the plane's one lcore takes while nothing comes. */
+static double
+idle_share(const char *sleep)
+{
+	const char *const flags[] = { "limits.sessions_max=4", "limits.stall_ms_max=200", sleep, NULL };
+	const struct timespec rest = { .tv_nsec = 300000000 };
+	struct timespec a, b, begin, end;
+	clockid_t cpu;
+	struct px px;
+
+	px_start(&px, flags);
+	assert_int_equal(pthread_getcpuclockid(px.dp->lcores[0]->thread, &cpu), 0);
+	clock_gettime(cpu, &a);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	nanosleep(&rest, NULL);
+	clock_gettime(cpu, &b);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	px_close(&px);
+	return ((double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9) /
+	       ((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+}
+
+static void
+an_idle_lcore_leaves_the_cpu_to_others(void **state)
+{
+	double rests = idle_share("media.idle_sleep_us=200");
+
+	assert_true(rests < 0.3);
+	assert_true(idle_share("media.idle_sleep_us=0") > rests);	/* as configured: polls */
+}
+
+int
+main(void)
+{
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		ROW(a_turn_runs_a_bounded_number_of_commands),
+		ROW(a_long_document_takes_several_turns_and_keeps_its_place),
+		ROW(every_packet_of_a_burst_has_one_verdict_whatever_is_in_it),
+		ROW(without_a_chunk_packets_are_a_counted_gap_and_then_a_gap_frame),
+		ROW(what_a_writer_refuses_is_counted_by_its_reason),
+		cmocka_unit_test(an_idle_lcore_leaves_the_cpu_to_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
