@@ -345,11 +345,16 @@ static void
 writer_drain(struct writer *w)
 {
 	uint64_t deadline = writer_mono_ns() + WRITER_STOP_MS * 1000000ull;
+	uint64_t bytes_durable = w->counters.bytes_durable;
 
 	do {
 		events_take_back(w);
 		(void)chunks_take(w);
 		writer_commit(w);
+		if (w->counters.bytes_durable != bytes_durable) { /* slow is not failing */
+			bytes_durable = w->counters.bytes_durable;
+			deadline = writer_mono_ns() + WRITER_STOP_MS * 1000000ull;
+		}
 		if (rings_empty(w) && w->dirty_mono_ns == 0 && w->n_endings == 0) {
 			if (writer_segment_finish(w) == SRS_OK)
 				return;

@@ -186,7 +186,7 @@ ending_event(struct writer *w, const struct writer_ending *e, const uint8_t *dig
 	out->u.sealed.interrupted = s->interrupted;
 	for (uint16_t i = 0; i < s->n_streams; i++) {
 		const struct reel_seal_stream *t = &s->streams[i];
-		uint64_t expected = t->recorded != 0 ? t->highest_index - t->first_index + 1 : 0;
+		uint64_t expected = t->highest_index + 1 - t->first_index;	/* reports only: first 1, highest 0 */
 		uint64_t accounted = t->recorded + t->missing[REEL_REASON_PAUSED];
 
 		for (unsigned int reason = 1; reason < REEL_REASONS_MAX; reason++) {

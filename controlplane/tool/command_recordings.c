@@ -172,7 +172,7 @@ state_of(const struct tape *t)
 static uint64_t
 upstream_loss(const struct reel_seal_stream *s)
 {
-	uint64_t expected = s->recorded > 0 ? s->highest_index - s->first_index + 1 : 0;
+	uint64_t expected = s->highest_index + 1 - s->first_index;	/* reports only: first 1, highest 0 */
 	uint64_t here = s->recorded;
 
 	for (unsigned int r = 0; r < REEL_REASONS_MAX; r++)

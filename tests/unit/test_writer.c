@@ -325,6 +325,62 @@ dead_disk_at_stop_is_counted_not_waited_for(void **state)
 	fx_close(&fx);
 }
 
+/* A disk that is slow but works is waited for: what it takes per flush comes to more than WRITER_STOP_MS here. */
+static void
+slow_disk_at_stop_loses_nothing(void **state)
+{
+	struct storage_fault slow = { .op = STORAGE_OP_SYNC, .nth = 1, .n_times = STORAGE_FAULT_FOREVER, .delay_us = 400000 };
+	struct fx fx;
+	struct fx_part p;
+	struct writer_counters counters;
+	char why[256] = "";
+
+	fx_open(&fx, CONFIG_DISK_PWRITE);
+	assert_int_equal(fx_start(&fx, why, sizeof(why)), SRS_OK);
+	fx_part_open(&fx, 0, 0);
+	assert_non_null(fx_wait(&fx, EVENT_RECORDING_PLACED, 1));
+	storage_faulty_arm(fx.storage, &slow);
+	for (unsigned int i = 0; i < 900; i++)
+		fx_push(&fx, 0, 0, 0, NULL);
+	fx_end(&fx, 0, 0, true);
+	writer_stop(fx.writer);
+	writer_counters_read(fx.writer, &counters);
+	assert_int_equal(counters.frames_lost, 0);
+	assert_int_equal(counters.chunks_durable, 901);
+	fx_stop(&fx);
+	assert_int_equal(fx_count(&fx, EVENT_RECORDING_SEALED), 1);
+	fx_read(&fx);
+	fx_check_part(&fx, 0, 0, 1000, &p);
+	assert_int_equal(p.n_chunks, 901);
+	fx_close(&fx);
+}
+
+/* Nothing of a stream was recorded: what was lost on the way to us is known all the same. */
+static void
+loss_is_told_also_when_nothing_was_recorded(void **state)
+{
+	struct seal_order *order = calloc(1, sizeof(*order) + 2 * sizeof(order->streams[0]));
+	const struct dataplane_event *e;
+	char why[256] = "";
+	struct fx fx;
+
+	assert_non_null(order);
+	order->final = true;
+	order->n_streams = 2;
+	order->streams[0] = (struct reel_seal_stream){ .stream = 0, .first_index = 100, .highest_index = 199 };
+	order->streams[0].missing[REEL_REASON_DISK_FULL] = 50;
+	order->streams[0].missing[REEL_REASON_PAUSED] = 20;
+	order->streams[1] = (struct reel_seal_stream){ .stream = 1, .payload_type = 0xff, .first_index = 1, .rtcp = 5 };
+	fx_open(&fx, CONFIG_DISK_PWRITE);
+	assert_int_equal(fx_start(&fx, why, sizeof(why)), SRS_OK);
+	fx_part_open(&fx, 0, 0);
+	fx_push(&fx, 0, 0, REEL_CHUNK_END | REEL_CHUNK_FINAL, order);
+	e = fx_wait(&fx, EVENT_RECORDING_SEALED, 1);
+	assert_int_equal(e->u.sealed.missing, 50);
+	assert_int_equal(e->u.sealed.lost_upstream, 30);
+	fx_close(&fx);
+}
+
 /* Whatever single operation fails, nothing that came in is lost, and the next start leaves only finished files. */
 static uint64_t
 run_with_fault(enum config_disk_engine engine, uint64_t nth, int error)
@@ -435,6 +491,8 @@ main(void)
 		cmocka_unit_test(low_space_closes_admission_only),
 		cmocka_unit_test(failed_flush_retires_the_file),
 		cmocka_unit_test(dead_disk_at_stop_is_counted_not_waited_for),
+		cmocka_unit_test(slow_disk_at_stop_loses_nothing),
+		cmocka_unit_test(loss_is_told_also_when_nothing_was_recorded),
 		cmocka_unit_test(any_single_failure_loses_nothing),
 		cmocka_unit_test(any_single_shortage_loses_nothing),
 		cmocka_unit_test(unwritable_folder_is_said_in_one_sentence),
