@@ -348,8 +348,12 @@ stream_lost(const struct stream *s)
 {
 	uint64_t lost = s->lost_before + ssrc_lost(&s->first);
 
-	for (unsigned int i = 0; i < STREAM_SSRC_MAX - 1; i++)
-		if (s->more[i] != NULL)
-			lost += ssrc_lost(s->more[i]);
+	for (unsigned int i = 0; i < STREAM_SSRC_MAX - 1; i++) {
+		/* once: the lcore takes it away when the stream ends; what it names stays mapped */
+		const struct ssrc *x = __atomic_load_n(&s->more[i], __ATOMIC_RELAXED);
+
+		if (x != NULL)
+			lost += ssrc_lost(x);
+	}
 	return lost;
 }
