@@ -15,7 +15,7 @@
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
-#define KEYS_RETRY_MS 1000	/* after a keystore that failed */
+#define KEYS_WAKE_MS 1000	/* without demand: what expires is wiped, what failed is tried again */
 
 struct keys {
 	struct keystore *keystore;
@@ -61,22 +61,21 @@ static void *
 keys_run(void *arg)
 {
 	struct keys *k = arg;
-	int wait_ms = -1;
 
 	for (;;) {
 		struct pollfd p = { .fd = k->wake_fd, .events = POLLIN };
 		uint64_t n;
 		enum srs_err err;
 
-		if (poll(&p, 1, wait_ms) > 0 && read(k->wake_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		if (poll(&p, 1, KEYS_WAKE_MS) > 0 && read(k->wake_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 			log_error("keys", "wake_failed", "errno=%d", errno);
 		if (atomic_load_explicit(&k->stop, memory_order_acquire))	/* pairs with keys_stop() */
 			return NULL;
+		keystore_expire(k->keystore);
 		err = keys_fill(k);
 		if (err)
 			log_error("keys", "dek_create_failed", "err=%s ready=%u", srs_err_name(err),
 			          spsc_len(k->ready));
-		wait_ms = err ? KEYS_RETRY_MS : -1;
 	}
 }
 

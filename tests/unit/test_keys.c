@@ -30,6 +30,14 @@ keystore_dek_create(struct keystore *ks, enum reel_suite suite, struct dek *dek,
 	return SRS_OK;
 }
 
+static _Atomic unsigned int n_expired;
+
+void
+keystore_expire(struct keystore *ks)
+{
+	atomic_fetch_add(&n_expired, 1);
+}
+
 static struct keys *
 keys_make(struct config *c)
 {
@@ -64,6 +72,22 @@ the_ring_is_full_from_the_start(void **state)
 
 	assert_int_equal(keys_ready(k), KEYS_READY_MAX);
 	assert_true(keys_ready(k) >= 256);
+	keys_stop(k);
+}
+
+/* An interval key is not kept because nobody calls. */
+static void
+without_calls_the_keystore_is_asked_to_expire(void **state)
+{
+	struct config c;
+	struct keys *k = keys_make(&c);
+	unsigned int made = atomic_load(&n_made);
+
+	atomic_store(&n_expired, 0);
+	for (int ms = 0; ms < 5000 && atomic_load(&n_expired) < 2; ms++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	assert_true(atomic_load(&n_expired) >= 2);
+	assert_int_equal(atomic_load(&n_made), made);
 	keys_stop(k);
 }
 
@@ -144,6 +168,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_ring_is_full_from_the_start),
+		cmocka_unit_test(without_calls_the_keystore_is_asked_to_expire),
 		cmocka_unit_test(a_key_carries_its_recording_part_suite_and_classes),
 		cmocka_unit_test(no_key_is_given_twice),
 		cmocka_unit_test(an_empty_ring_is_a_limit_and_fills_again),
