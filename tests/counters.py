@@ -82,6 +82,8 @@ def main():
         print(f"no such counter any more: {row}")
     for row in [r for r in theirs if r not in ours]:
         print(f"not in the document: {row}")
+    if ours != theirs:
+        print(f"to mend it: tests/counters.py --write {sys.argv[2]}")
     return 0 if ours == theirs else 1
 
 
