@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "controlplane/tool/export.h"
 #include "controlplane/tool/tool.h"
@@ -70,6 +71,36 @@ exit_of(enum srs_err err)
 	}
 }
 
+/* Exports are written beside and renamed into place, which would put a plain file where a device or a pipe was. */
+static bool
+output_is_plain(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) != 0 || S_ISREG(st.st_mode);
+}
+
+/* What a tape alone cannot say while it plays: that it ends before the recording did. */
+static void
+note_what_is_not_here(struct exporting *e, const struct tape *tape)
+{
+	char sentence[128];
+
+	for (unsigned int i = 0; i < tape->n_parts; i++) {
+		const struct tape_part *p = &tape->parts[i];
+
+		if (!p->sealed)
+			snprintf(sentence, sizeof(sentence), "part %u has no seal: it is still being recorded, or its end is lost",
+			         p->part);
+		else if (p->n_chunks < p->seal.n_chunks)
+			snprintf(sentence, sizeof(sentence), "part %u: %u of its %llu sealed chunks are here", p->part,
+			         p->n_chunks, (unsigned long long)p->seal.n_chunks);
+		else
+			continue;
+		on_note(e, sentence);
+	}
+}
+
 int
 command_export(struct tool *t, const char *name)
 {
@@ -85,9 +116,12 @@ command_export(struct tool *t, const char *name)
 	if (t->output == NULL || t->format == NULL ||
 	    (strcmp(t->format, "wav") != 0 && strcmp(t->format, "reel") != 0 && strcmp(t->format, "pcapng") != 0))
 		return tool_fail(t, TOOL_USAGE, "export needs --format wav|reel|pcapng and --output PATH");
+	if (!output_is_plain(t->output))
+		return tool_fail(t, TOOL_USAGE, "%s is no plain file: give --output the name of a new file", t->output);
 	status = tool_find(t, name, &vault, &tape);
 	if (status != TOOL_OK)
 		return status;
+	(void)umask(077);	/* a call in clear is for the one who exports it */
 	e.notes = cJSON_CreateArray();
 	for (unsigned int i = 0; i < tape->n_parts; i++)
 		(void)tape_holes(&tape->parts[i], on_damage, &e);
@@ -102,6 +136,8 @@ command_export(struct tool *t, const char *name)
 	} else {
 		err = export_pcapng(tape, ks, t->output, on_damage, &e, why, sizeof(why));
 	}
+	if (err == SRS_OK)
+		note_what_is_not_here(&e, tape);
 	keystore_close(ks);
 	tape_free(tape);
 	vault_close(vault);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "controlplane/catalog.h"
+#include "controlplane/tool/roll.h"
 #include "controlplane/tool/timeline.h"
 #include "controlplane/tool/tool.h"
 #include "crypto/digest.h"
@@ -35,21 +36,32 @@ ignore(void *ctx, const char *sentence)
 {
 }
 
-/* The recorder holds a lock on its run folder; a catalog must not be replaced under it. */
 static bool
-recorder_runs(const struct config *c)
+is_locked(const char *folder, const char *name)
 {
 	char path[4096];
 	bool locked;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/capstand.lock", c->node.run_dir);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
 	close(fd);
 	return locked;
+}
+
+/* The recorder locks its run folder and its vault; a catalog must not be replaced under it. The vault's lock counts
+ * also where this command line names another run folder. */
+static bool
+recorder_runs(const struct config *c)
+{
+	bool runs = is_locked(c->node.run_dir, "capstand.lock");
+
+	for (unsigned int i = 0; i < c->storage.n_devices && !runs; i++)
+		runs = is_locked(c->storage.devices[i], "lock");
+	return runs;
 }
 
 /* ---- rebuild ---- */
@@ -256,9 +268,9 @@ count_row(void *ctx, const struct catalog_recording *row)
 	++*(unsigned int *)ctx;
 }
 
-/* Does the catalog know every recording that the files hold? */
+/* Does the catalog know every recording that the files hold, and do they hold every one that it knows? */
 static void
-check_catalog(struct fsck *f, const struct vault *v)
+check_catalog(struct fsck *f, const struct vault *v, const struct roll *roll)
 {
 	struct catalog_reader *r;
 	char why[CONFIG_WHY_MAX], hex[2 * REEL_ID_SIZE + 1], sentence[256];
@@ -279,6 +291,8 @@ check_catalog(struct fsck *f, const struct vault *v)
 			snprintf(sentence, sizeof(sentence), "recording %s is in the vault, not in the catalog; `capstan fsck --rebuild`", hex);
 			on_finding(f, sentence);
 		}
+		if (roll != NULL)
+			roll_call(roll, ids, n, on_finding, f);
 		free(ids);
 	}
 	catalog_reader_close(r);
@@ -290,11 +304,16 @@ command_fsck(struct tool *t)
 	struct fsck f = { .tool = t };
 	const struct config *c = t->config;
 	char why[CONFIG_WHY_MAX], sentence[4608];
+	struct roll *roll = NULL;
 	struct vault *v;
 	int status = TOOL_OK;
 
-	if (vault_open(&v, (const char *const *)c->storage.devices, c->storage.n_devices, why, sizeof(why)) != SRS_OK)
+	if (!t->rebuild && roll_take(&roll, t, why, sizeof(why)) != SRS_OK)
+		roll = NULL;	/* check_catalog() says why */
+	if (vault_open(&v, (const char *const *)c->storage.devices, c->storage.n_devices, why, sizeof(why)) != SRS_OK) {
+		roll_free(roll);
 		return tool_fail(t, TOOL_NOT_FOUND, "%s", why);
+	}
 	f.findings = cJSON_CreateArray();
 	f.ks = tool_keystore(t, why, sizeof(why));
 	for (unsigned int i = 0; i < vault_n_files(v); i++) {
@@ -310,7 +329,8 @@ command_fsck(struct tool *t)
 	if (t->rebuild)
 		status = rebuild(&f, v);
 	else
-		check_catalog(&f, v);
+		check_catalog(&f, v, roll);
+	roll_free(roll);
 	keystore_close(f.ks);
 	vault_close(v);
 	if (status != TOOL_OK) {

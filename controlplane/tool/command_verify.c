@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "controlplane/tool/roll.h"
 #include "controlplane/tool/tool.h"
 #include "controlplane/tool/verify.h"
 
@@ -54,13 +55,15 @@ verify_one(struct verification *v, const struct tape *tape, bool alone)
 		printf("%s: %s; %u chunk%s in %u part%s; %s; %s\n", hex, verify_verdict_name(r.verdict), r.n_chunks,
 		       r.n_chunks == 1 ? "" : "s", r.n_parts, r.n_parts == 1 ? "" : "s",
 		       r.signature_checked ? "signature checked" : "signature NOT checked (no node.pub: give --node-pub)",
-		       r.keys_used ? "every chunk opened" : "not opened (no keys)");
+		       !r.keys_used ? "not opened (no keys)" :
+		       r.n_opened == r.n_chunks ? "every chunk opened" : "NOT every chunk opened");
 	}
 	return TOOL_OK;
 }
 
+/* @param roll  what has to be in them, or NULL; taken */
 static int
-verify_files(struct verification *v, const char *const *paths, unsigned int n_paths)
+verify_files(struct verification *v, const char *const *paths, unsigned int n_paths, struct roll *roll)
 {
 	struct tool_progress bar = { .tool = v->tool, .what = "Verifying" };
 	char why[CONFIG_WHY_MAX], sentence[4608];
@@ -69,8 +72,10 @@ verify_files(struct verification *v, const char *const *paths, unsigned int n_pa
 	unsigned int n;
 	int status = TOOL_OK;
 
-	if (vault_open(&vault, paths, n_paths, why, sizeof(why)) != SRS_OK)
+	if (vault_open(&vault, paths, n_paths, why, sizeof(why)) != SRS_OK) {
+		roll_free(roll);
 		return tool_fail(v->tool, TOOL_NOT_FOUND, "%s", why);
+	}
 	for (unsigned int i = 0; i < vault_n_files(vault); i++) {
 		const struct vault_file *f = vault_file(vault, i);
 
@@ -81,9 +86,13 @@ verify_files(struct verification *v, const char *const *paths, unsigned int n_pa
 		vault_check_footer(f, on_finding, v);
 	}
 	if (vault_recordings(vault, &ids, &n) != SRS_OK) {
+		roll_free(roll);
 		vault_close(vault);
 		return tool_fail(v->tool, TOOL_FAILED, "no memory for the list of recordings");
 	}
+	if (roll != NULL)
+		roll_call(roll, ids, n, on_finding, v);
+	roll_free(roll);
 	for (unsigned int i = 0; i < n && status == TOOL_OK; i++) {
 		struct tape *tape;
 
@@ -122,7 +131,7 @@ command_verify(struct tool *t, const char *name)
 	v.recordings = cJSON_CreateArray();
 	v.findings = cJSON_CreateArray();
 	if (name != NULL && stat(name, &st) == 0 && S_ISREG(st.st_mode)) {
-		status = verify_files(&v, &name, 1);
+		status = verify_files(&v, &name, 1, NULL);
 	} else if (name != NULL) {
 		struct vault *vault;
 		struct tape *tape;
@@ -134,7 +143,11 @@ command_verify(struct tool *t, const char *name)
 			vault_close(vault);
 		}
 	} else {
-		status = verify_files(&v, (const char *const *)t->config->storage.devices, t->config->storage.n_devices);
+		struct roll *roll = NULL;
+
+		if (roll_take(&roll, t, why, sizeof(why)) != SRS_OK)
+			roll = NULL;	/* files without a catalog, a copy of a vault: they are checked by themselves */
+		status = verify_files(&v, (const char *const *)t->config->storage.devices, t->config->storage.n_devices, roll);
 	}
 	with_keys = v.ks != NULL;
 	keystore_close(v.ks);

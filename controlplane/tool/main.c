@@ -144,6 +144,19 @@ run_file_command(const char *noun, const char *verb, const char *name)
 	return -1;
 }
 
+/* By first word: what to say when the words behind it are too few, too many or others. */
+static const char *const usages[] = {
+	"recordings ls, or capstan recordings show ID|FILE",
+	"export ID|FILE --format wav|reel|pcapng --output PATH",
+	"verify [ID|FILE]",
+	"fsck [--rebuild]",
+	"doctor",
+	"keys ls",
+	"sessions ls",
+	"config check [FILE]",
+	"metadata check FILE",
+};
+
 static int
 run_command(char **words, int n)
 {
@@ -166,8 +179,14 @@ run_command(char **words, int n)
 		return command_keys_ls(&tool);
 	if (strcmp(noun, "sessions") == 0 && strcmp(verb, "ls") == 0 && n == 2)
 		return command_sessions_ls(&tool);
-	return tool_fail(&tool, TOOL_USAGE, "no such command: %s%s%s; `capstan --help` lists them", noun,
-	                 n > 1 ? " " : "", verb);
+	for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++) {
+		const char *u = usages[i];
+		size_t len = strcspn(u, " ");
+
+		if (strncmp(u, noun, len) == 0 && noun[len] == '\0')
+			return tool_fail(&tool, TOOL_USAGE, "usage: capstan %s", u);
+	}
+	return tool_fail(&tool, TOOL_USAGE, "no such command: %s; `capstan --help` lists them", noun);
 }
 
 int

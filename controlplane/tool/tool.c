@@ -159,6 +159,8 @@ find_in_files(const struct tool *t, const char *name, bool is_file, struct vault
 		return TOOL_OK;
 	if (n_found == 0 && is_file && vault_file(vault, 0)->bad != NULL)
 		return tool_fail(t, TOOL_DAMAGED, "%s: %s", name, vault_file(vault, 0)->bad);
+	if (n_found == 0 && is_file)
+		return tool_fail(t, TOOL_NOT_FOUND, "%s: holds no recording", name);
 	if (n_found == 0)
 		return tool_fail(t, TOOL_NOT_FOUND, "no recording %s; `capstan recordings ls` lists them", name);
 	return tool_fail(t, TOOL_USAGE, is_file ? "%s holds %u recordings: name one by its id" : "%s fits %u recordings: give more of the id",

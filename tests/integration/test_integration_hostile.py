@@ -5,6 +5,7 @@ import re
 import secrets
 import signal
 import socket
+import stat
 import time
 
 from recorder import check
@@ -131,10 +132,41 @@ def test_hangup_and_a_deleted_catalog_lose_no_call(context):
         check(peer.bye() == 200 and drained(r), "the call did not end in order")
         peer.begin()
         check(peer.invite([(4000, 1)], metadata([(1, "two")]))[0] == 200 and peer.bye() == 200, "no second call")
-        rows = r.wait_sealed(1)
-        check(any(row["cs_id"] == "two" for row in rows), f"the new catalog does not have the new call: {rows}")
+        check(drained(r), "the second call did not end")
+        end = time.monotonic() + 5
+        while not any(row["cs_id"] == "two" and row["state"] == "sealed" for row in r.recordings()):
+            check(time.monotonic() < end, f"the new catalog does not have the new call: {r.recordings()}")
+            time.sleep(0.1)
         check("catalog_replaced" in r.log_text(), "nobody was told that the catalog is gone")
         status, _ = r.stop()
         check(status == 0, f"exit status {status}")
         r.tool("fsck", "--rebuild", "--json")
         check(sorted(row["cs_id"] for row in r.recordings()) == ["one", "two"], "the rebuild lost a recording")
+
+
+def test_tool_guards_devices_calls_in_clear_and_the_vault(context):
+    with context.recorder(storage__segment_mib=16, storage__reserve_mib=0) as r:
+        r.simulate("--duration", "1")
+        call = r.wait_sealed(1)[0]["id"]
+        status, _, said = r.tool("fsck", "--rebuild", expect=None)
+        check(status == 2 and "running" in said, f"the catalog was replaced under a recorder: {status} {said}")
+        fifo, wav = os.path.join(r.folder, "fifo"), os.path.join(r.folder, "a.wav")
+        os.mkfifo(fifo)
+        status, _, said = r.tool("export", call, "--format", "wav", "--output", fifo, expect=None)
+        check(status == 2 and "plain file" in said, f"export onto a pipe: {status} {said}")
+        check(stat.S_ISFIFO(os.stat(fifo).st_mode), "the pipe was replaced")
+        r.tool("export", call, "--format", "wav", "--output", wav)
+        check(stat.S_IMODE(os.stat(wav).st_mode) == 0o600, "a call in clear can be read by others")
+        status, _, said = r.tool("recordings", "show", expect=None)
+        check(status == 2 and "usage: capstan recordings" in said, f"{status} {said}")
+        r.stop()
+        r.start()   # a second segment, so that the vault is not empty without the first
+        r.simulate("--duration", "1")
+        r.wait_sealed(2)
+        r.stop()
+        segments = os.path.join(r.settings["storage.devices"], "segments")
+        check(r.tool("verify", "--json")["ok"] and r.tool("fsck", "--json")["ok"], "a good vault does not verify")
+        os.unlink(os.path.join(segments, sorted(os.listdir(segments))[0]))
+        for command in ("verify", "fsck"):
+            findings = r.tool(command, "--json", expect=1)["findings"]
+            check(any(call in f for f in findings), f"{command} does not miss the deleted segment: {findings}")
