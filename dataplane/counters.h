@@ -36,7 +36,7 @@
 	X(RX_DROP_RTCP, rx_drop_rtcp, WARN, "malformed RTCP") \
 	X(RX_DROP_SOURCE, rx_drop_source, WARN, "not from the stream's source") \
 	X(RX_DROP_PROBATION, rx_drop_probation, WARN, "no room to hold a packet of a source on probation") \
-	X(RX_DROP_SSRC, rx_drop_ssrc, WARN, "more synchronisation sources at once than a stream keeps") \
+	X(RX_DROP_SSRC, rx_drop_ssrc, WARN, "more synchronisation sources than a stream keeps at once or a part has room for") \
 	X(RX_DROP_DUPLICATE, rx_drop_duplicate, INFO, "duplicate or replay") \
 	X(RX_DROP_LATE, rx_drop_late, WARN, "older than the replay window") \
 	X(RX_DROP_AUTH, rx_drop_auth, ERROR, "SRTP tag did not verify") \

@@ -99,14 +99,15 @@ find_ssrc(struct lcore *lc, struct rx_packet *p)
 {
 	struct stream *s = p->stream;
 	uint32_t ssrc = packet_u32(p->bytes + 8);
-	struct ssrc evicted;
+	struct ssrc evicted = { .used = false };
 
 	if (likely(s->first.used && s->first.ssrc == ssrc)) {
 		s->first.turn = lc->turn;
 		p->ssrc = &s->first;
 		return;
 	}
-	p->ssrc = stream_ssrc(s, ssrc, lc->turn, &lc->pool, &evicted);
+	p->ssrc = stream_ssrc(s, ssrc, lc->turn, &lc->pool,
+	                      recording_totals_room(&lc->recorder, s->recording) ? &evicted : NULL);
 	if (p->ssrc == NULL) {
 		p->verdict = RX_DROP_SSRC;
 		counter_add(&s->drops, 1);
@@ -234,18 +235,22 @@ mark_ssrc(struct lcore *lc, const struct rx_packet *p, struct recording *rec)
 		x->marked_part = rec->part;
 }
 
-/* Far ahead: the source began anew, or much was lost. A protected index is authentic: what lies between was sent. */
-static void
+/* Far ahead: the source began anew, or much was lost. A protected index is authentic: what lies between was sent.
+ * @return false: there is no room for the totals of yet another source */
+static bool
 on_jump(struct lcore *lc, const struct rx_packet *p, uint64_t silence_tsc)
 {
 	struct stream *s = p->stream;
 	struct ssrc *x = p->ssrc;
 
 	if (p->op.keys != NULL || !ssrc_restarted(x, p->op.packet_index, lc->recorder.now_tsc, silence_tsc))
-		return;
+		return true;
+	if (!recording_totals_room(&lc->recorder, s->recording))
+		return false;
 	counter_add(&lc->counters.ssrc_restarted, 1);
 	recording_ssrc_end(&lc->recorder, s->recording, s, x);
 	ssrc_restart(x);
+	return true;
 }
 
 /* An authenticated, new RTP packet. */
@@ -260,8 +265,11 @@ append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns, uint64_t 
 		                           .bytes = p->bytes };
 	enum reel_reason reason = REEL_REASON_PAUSED;
 
-	if (unlikely(ssrc_jumped(x, p->op.packet_index)))
-		on_jump(lc, p, silence_tsc);
+	if (unlikely(ssrc_jumped(x, p->op.packet_index)) && !on_jump(lc, p, silence_tsc)) {
+		p->verdict = RX_DROP_SSRC;
+		counter_add(&s->drops, 1);
+		return;
+	}
 	ssrc_expect(x, p->op.packet_index, lc->recorder.now_tsc);
 	x->payload_type = s->payload_type = p->bytes[1] & 0x7f;
 	if (likely(!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))) {

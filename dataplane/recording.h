@@ -46,6 +46,9 @@ struct recording {
 static_assert(offsetof(struct recording, next_chunk_no) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
 static_assert(offsetof(struct recording, gaps) == 2 * SRS_CACHE_LINE, "line 1 overflowed");
 
+/* Sources that may end in one part; the other half of a seal's rows is for those that live to its end. */
+#define RECORDING_ENDED_MAX  (REEL_SEAL_STREAMS_MAX / 2)
+
 #define RECORDER_WRITERS_MAX CONFIG_DEVICE_MAX
 
 /* The recording side of one lcore. */
@@ -96,6 +99,13 @@ void recording_ssrc_end(struct recorder *r, struct recording *rec, struct stream
 /** End the part: last chunk, with the totals in `order`. @param rows_max room in `order`
  * @return false: no chunk to carry the end; try again later, nothing has changed */
 bool recording_part_end(struct recorder *r, struct recording *rec, struct seal_order *order, uint16_t rows_max);
+
+/** May another source of this part end? Its totals need a place until the seal, and a row in it. */
+static inline bool
+recording_totals_room(const struct recorder *r, const struct recording *rec)
+{
+	return rec->n_totals < RECORDING_ENDED_MAX && r->streams->totals != NULL;
+}
 
 /** Pass the open chunk on, if there is one. */
 void recording_close(struct recorder *r, struct recording *rec);

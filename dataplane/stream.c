@@ -262,7 +262,8 @@ stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *
 {
 	struct ssrc *x;
 
-	evicted->used = false;
+	if (evicted != NULL)
+		evicted->used = false;
 	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
 		x = i == 0 ? &s->first : s->more[i - 1];
 		if (x != NULL && x->ssrc == ssrc && (x->used || x->turn == turn)) {
@@ -272,6 +273,8 @@ stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *
 	}
 	x = ssrc_pick(s, turn, pool);
 	if (x == NULL)
+		return NULL;
+	if (x->used && evicted == NULL)
 		return NULL;
 	if (x->used)
 		*evicted = *x;

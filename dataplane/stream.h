@@ -144,8 +144,8 @@ enum stream_source stream_source_check(struct stream *s, const struct rx_packet 
                                        struct stream_pool *pool, struct counters *c);
 void stream_hold_drop(struct stream *s, struct stream_pool *pool);
 
-/** The context of an SSRC, a free one, or the least recently seen one, which `evicted` then describes; NULL: all were
- * seen in this turn. A new context is not `used` before its first packet is authenticated. @thread lcore */
+/** The context of an SSRC, a free one, or the least recently seen one, which `evicted` then describes (NULL: nothing may
+ * leave); NULL: all were seen in this turn, or none may leave. A new context is not `used` before its first packet is authenticated. @thread lcore */
 struct ssrc *stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *pool,
                          struct ssrc *evicted);
 /** The context when there is one. */

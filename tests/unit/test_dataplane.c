@@ -547,6 +547,37 @@ a_full_disk_is_a_marked_gap_and_recording_goes_on_when_there_is_room(void **stat
 	px_close(&px);
 }
 
+/* A peer that changes its SSRC with each packet fills the seal's rows, not the books: what is recorded stands in a
+ * row, the rest is counted. */
+static void
+a_flood_of_sources_leaves_the_totals_whole(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	const struct dataplane_event *e;
+	uint32_t recording, stream;
+
+	px_start(&px, small);
+	recording = px_recording(&px, 1);
+	spec = px_spec(recording, 0, 20000);
+	stream = px_stream(&px, &spec);
+	for (uint32_t i = 0; i < 1100; i++) {
+		px_rtp(&px, PX_SOURCE, 5004, 20000, 1000 + i, 7);
+		if (i % 4 == 3)
+			px_received(&px, i + 1);
+	}
+	assert_int_equal(px_counter(&px, "totals_dropped"), 0);
+	assert_true(px_counter(&px, "rx_drop_ssrc") > 0);
+	assert_int_equal(px_counter(&px, "rx_drop_ssrc") + px_counter(&px, "rx_recorded"), 1100);
+	e = px_remove(&px, stream);
+	assert_int_equal(e->u.totals.recorded, px_counter(&px, "rx_recorded"));
+	assert_int_equal(px_counter(&px, "totals_dropped"), 0);
+	assert_int_equal(dataplane_recording_seal(px.dp, recording, "bye", ++px.cookie), SRS_OK);
+	e = px_wait(&px, EVENT_RECORDING_SEALED, px.cookie);
+	assert_int_equal(e->u.sealed.n_streams, px_counter(&px, "rx_recorded"));	/* one packet a source */
+	px_close(&px);
+}
+
 static void
 recordings_beyond_the_limit_are_refused(void **state)
 {
@@ -585,6 +616,7 @@ main(void)
 		cmocka_unit_test(a_source_that_begins_anew_has_lost_nothing),
 		cmocka_unit_test(a_source_that_says_goodbye_is_marked_and_may_come_back),
 		cmocka_unit_test(a_full_disk_is_a_marked_gap_and_recording_goes_on_when_there_is_room),
+		cmocka_unit_test(a_flood_of_sources_leaves_the_totals_whole),
 		cmocka_unit_test(recordings_beyond_the_limit_are_refused),
 	};
 
