@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "controlplane/body.h"
 #include "controlplane/response.h"
 #include "controlplane/sip.h"
 #include "lib/srs_assert.h"
@@ -143,6 +144,17 @@ invite_done(void *ctx, struct transaction *t)
 		d->invite = NULL;
 }
 
+/* A body may be metadata alone, and then it is we who offer. What cannot be read is refused, and offers nothing. */
+static bool
+holds_offer(const struct message *m)
+{
+	struct body b;
+	const char *why;
+
+	return m->body.len != 0 && body_split(&b, message_value(m, "Content-Type"), message_value(m, "Content-Disposition"),
+	                                      m->body, &why) == SRS_OK && b.sdp != NULL;
+}
+
 static void
 invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 {
@@ -153,7 +165,7 @@ invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 	d->invite = t;
 	d->invite_cseq = m->cseq;
 	d->invite_pending = true;
-	d->invite_had_offer = m->body.len != 0;
+	d->invite_had_offer = holds_offer(m);
 	free(d->invite_target);
 	d->invite_target = dialog_uri_of(message_value(m, "Contact"));
 	arm(d, &d->give_up, ANSWER_MS_MAX);

@@ -200,6 +200,7 @@ address_text(const struct sockaddr_storage *from, char *out, size_t len)
 	}
 }
 
+/* The offer is read again from this text, so no octet may end it early: a NUL would cut m-lines out of our answer. */
 static char *
 text_of(struct span bytes)
 {
@@ -207,8 +208,8 @@ text_of(struct span bytes)
 
 	if (text == NULL)
 		return NULL;
-	if (bytes.len != 0)
-		memcpy(text, bytes.bytes, bytes.len);
+	for (size_t i = 0; i < bytes.len; i++)
+		text[i] = bytes.bytes[i] != 0 ? (char)bytes.bytes[i] : ' ';
 	text[bytes.len] = '\0';
 	return text;
 }

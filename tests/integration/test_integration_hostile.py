@@ -170,3 +170,26 @@ def test_tool_guards_devices_calls_in_clear_and_the_vault(context):
         for command in ("verify", "fsck"):
             findings = r.tool(command, "--json", expect=1)["findings"]
             check(any(call in f for f in findings), f"{command} does not miss the deleted segment: {findings}")
+
+
+def test_an_answer_has_the_offers_m_lines_whatever_octets_stand_between(context):
+    with context.recorder() as r:
+        peer = Peer(r)
+        offer = sdp([(4000, 1)]) + "i=\0\r\nm=audio 4002 RTP/AVP 0\r\na=label:2\r\na=sendonly\r\n"
+        status, ports, _ = peer.invite([], metadata([(1, "one"), (2, "one")]), sdp_text=offer)
+        check(status == 200 and len(ports) == 2 and all(ports), f"{status}, m-lines {ports} for two that were offered")
+        # a re-INVITE with metadata alone: our 200 is the offer, and nothing may pass it before the ACK
+        peer.send("INVITE", metadata([(1, "one"), (2, "one")]), "application/rs-metadata+xml")
+        status, text = peer.final("INVITE")
+        check(status == 200 and "m=audio" in text, f"no offer of ours: {text}")
+        ours = peer.cseq
+        for method in ("UPDATE", "INVITE"):
+            peer.send(method, sdp([(4000, 1), (4002, 2)], 2))
+            status, _ = peer.final(method)
+            check(status in (491, 500), f"{method} across our own offer got {status}")
+            if method == "INVITE":
+                peer.send("ACK", branch=peer.branch)
+        peer.send("ACK", sdp([(4000, 1), (4002, 2)], 2), cseq=ours)
+        status, ports, _ = peer.invite([(4000, 1), (4002, 2)], version=3)
+        check(status == 200 and all(ports), f"the session did not go on after its ACK: {status} {ports}")
+        check(peer.bye() == 200 and drained(r), "the session did not end")
