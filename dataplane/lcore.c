@@ -17,6 +17,7 @@
 #include "lib/srs_assert.h"
 
 #define COMMANDS_A_TURN  16
+#define COMMANDS_WAIT_HZ 20	/* they wait at most 1/20 s for the packets that came before them */
 #define CHUNKS_A_TURN    64	/* passed on because of age */
 #define HOUSEKEEPING_HZ  1000
 #define IDLE_PAUSES      512	/* empty polls before the first sleep */
@@ -498,11 +499,19 @@ waiting_retry(struct lcore *lc)
 	}
 }
 
+/* A stream is removed because a BYE came, and packets from before that BYE may still wait in the queue: while bursts are
+ * full they go first, for a bounded time. */
+static bool
+commands_due(const struct lcore *lc)
+{
+	return lc->behind_tsc == 0 || lc->recorder.now_tsc - lc->behind_tsc > lc->spec.clock->tsc_hz / COMMANDS_WAIT_HZ;
+}
+
 unsigned int
 lcore_housekeep(struct lcore *lc)
 {
 	struct recorder *r = &lc->recorder;
-	unsigned int n = commands_take(lc);
+	unsigned int n = commands_due(lc) ? commands_take(lc) : 0;
 
 	if (r->now_tsc < lc->housekeeping_tsc)
 		return n;
@@ -527,6 +536,10 @@ lcore_turn(struct lcore *lc)
 	lcore_begin(lc);
 	if (n != 0)
 		lcore_burst(lc, m, n);
+	if (likely(n < BURST_MAX))
+		lc->behind_tsc = 0;
+	else if (lc->behind_tsc == 0)
+		lc->behind_tsc = lc->recorder.now_tsc;
 	return n;
 }
 

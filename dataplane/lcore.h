@@ -63,6 +63,7 @@ struct lcore {
 	uint32_t clock_sequence;
 	uint32_t turn;
 	uint64_t housekeeping_tsc;
+	uint64_t behind_tsc;	/* since when each burst was full: more packets wait; 0: the last one was not */
 };
 
 SRS_MUST_CHECK enum srs_err lcore_create(struct lcore **out, const struct lcore_spec *spec);

@@ -315,6 +315,21 @@ an_idle_lcore_leaves_the_cpu_to_others(void **state)
 	assert_true(idle_share("media.idle_sleep_us=0") > rests);	/* as configured: polls */
 }
 
+/* A removal must not overtake packets that came before it and still wait in the queue. */
+static void
+commands_wait_while_bursts_are_full_but_not_for_ever(void **state)
+{
+	struct fx *fx = *state;
+
+	stream_install(fx);
+	lcore_begin(fx->lc);
+	fx->lc->behind_tsc = fx->lc->recorder.now_tsc;
+	post(fx, COMMAND_STREAM_REMOVE)->stream = &fx->streams.slots[1];
+	assert_int_equal(turn(fx), 0);
+	fx->lc->behind_tsc = fx->lc->recorder.now_tsc - fx->lc->spec.clock->tsc_hz;
+	assert_int_equal(turn(fx), 1);
+}
+
 int
 main(void)
 {
@@ -325,6 +340,7 @@ main(void)
 		ROW(every_packet_of_a_burst_has_one_verdict_whatever_is_in_it),
 		ROW(without_a_chunk_packets_are_a_counted_gap_and_then_a_gap_frame),
 		ROW(what_a_writer_refuses_is_counted_by_its_reason),
+		ROW(commands_wait_while_bursts_are_full_but_not_for_ever),
 		cmocka_unit_test(an_idle_lcore_leaves_the_cpu_to_others),
 	};
 
