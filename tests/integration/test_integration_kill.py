@@ -30,8 +30,8 @@ def frames_in(recorder):
     return total, document
 
 
-def kill_cycle(context, rng, cycles):
-    r = context.idle_recorder()
+def kill_cycle(context, rng, cycles, **settings):
+    r = context.idle_recorder(**settings)
     try:
         durable_before = 0
         for cycle in range(cycles):
@@ -74,3 +74,9 @@ def kill_cycle(context, rng, cycles):
 def test_kill_at_random_times_keeps_what_was_durable(context):
     rng = random.Random(SEED)
     kill_cycle(context, rng, 1 if context.sanitized else 5)
+
+
+def test_kill_while_parts_and_segments_roll_over(context):
+    """A part lasts a second and a segment holds half a thousand slots: each kill falls into some rollover."""
+    kill_cycle(context, random.Random(SEED + 1), 1 if context.sanitized else 4,
+               storage__part_seconds_max=1, storage__segment_mib=2)
