@@ -23,7 +23,7 @@
 	X(RX_DROP_NEIGHBOUR, rx_drop_neighbour, INFO, "ARP, neighbour discovery or ICMP that asks nothing of us") \
 	X(RX_DROP_ETHERTYPE, rx_drop_ethertype, INFO, "neither IP nor ARP") \
 	X(RX_DROP_TRUNCATED, rx_drop_truncated, WARN, "shorter than its own headers say") \
-	X(RX_DROP_LONG, rx_drop_long, WARN, "longer than one packet buffer") \
+	X(RX_DROP_LONG, rx_drop_long, WARN, "more long packets at once than there is room to join") \
 	X(RX_DROP_IP, rx_drop_ip, WARN, "malformed IP header") \
 	X(RX_DROP_FRAGMENT, rx_drop_fragment, WARN, "IP fragment: senders must keep RTP below the path MTU") \
 	X(RX_DROP_ADDRESS, rx_drop_address, INFO, "not for one of our addresses") \
@@ -60,6 +60,7 @@ enum rx_verdict {
 	X(nic_received, "packets", INFO, "taken from the port") \
 	X(nic_missed, "packets", ERROR, "lost in the port: the lcore was too slow (imissed)") \
 	X(nic_no_buffer, "packets", ERROR, "lost in the port: no packet buffer (rx_nombuf)") \
+	X(nic_errors, "packets", ERROR, "refused by the port: broken, or longer than it takes (ierrors)") \
 	X(tx_replies, "packets", INFO, "replies and announcements sent") \
 	X(tx_dropped, "packets", WARN, "replies that the port did not take") \
 	X(held_recorded, "frames", INFO, "held on probation, then recorded") \

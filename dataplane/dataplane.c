@@ -365,7 +365,7 @@ dataplane_counters(const struct dataplane *dp, void (*on_counter)(void *ctx, con
 
 	for (uint16_t i = 0; i < dp->n_lcores; i++)
 		counters_sum(&sum, &dp->lcores[i]->counters);
-	port_lost(&dp->port, &sum.nic_missed, &sum.nic_no_buffer);
+	port_lost(&dp->port, &sum.nic_missed, &sum.nic_no_buffer, &sum.nic_errors);
 	counters_walk(&sum, on_counter, ctx);
 	writers_walk(dp, on_counter, ctx);
 }

@@ -35,9 +35,35 @@ checksum_of(const struct rte_mbuf *m)
 	return flags == RTE_MBUF_F_RX_L4_CKSUM_BAD ? PACKET_CHECKSUM_BAD : PACKET_CHECKSUM_UNKNOWN;
 }
 
+/* A chain of buffers, in one piece; a burst has room for a few. */
+static void
+parse_long(const struct lcore *lc, struct rx_packet *p, const struct rte_mbuf *m, unsigned int *n_long)
+{
+	uint8_t *at = lc->joined + (size_t)*n_long * RX_LONG_SIZE;
+	uint32_t len = 0;
+	bool fits = *n_long < RX_LONG_MAX;
+
+	for (; m != NULL && fits; m = m->next) {
+		fits = m->data_len <= RX_LONG_SIZE - len;
+		if (fits)
+			memcpy(at + len, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
+		len += m->data_len;
+	}
+	if (fits) {
+		packet_parse(lc->spec.steer, lc->spec.lcore_i, at, len, PACKET_CHECKSUM_UNKNOWN, p);
+		++*n_long;
+	} else {
+		packet_parse(lc->spec.steer, lc->spec.lcore_i, at, 0, PACKET_CHECKSUM_UNKNOWN, p);
+		p->verdict = RX_DROP_LONG;
+	}
+	p->for_reply = false;	/* answers leave in the buffer that asked */
+}
+
 static void
 rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], uint16_t n)
 {
+	unsigned int n_long = 0;
+
 	for (uint16_t i = 0; i < n && i < 2 * PREFETCH_AHEAD; i++)
 		rte_prefetch0(m[i]);
 	for (uint16_t i = 0; i < n && i < PREFETCH_AHEAD; i++)
@@ -47,13 +73,11 @@ rx_parse(const struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], u
 			rte_prefetch0(m[i + 2 * PREFETCH_AHEAD]);
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + PREFETCH_AHEAD], void *));
-		packet_parse(lc->spec.steer, lc->spec.lcore_i, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len,
-		             checksum_of(m[i]), &pkt[i]);
-		if (unlikely(m[i]->nb_segs != 1)) {
-			pkt[i].verdict = RX_DROP_LONG;
-			pkt[i].for_reply = false;
-			pkt[i].udp_port = 0;
-		}
+		if (likely(m[i]->nb_segs == 1))
+			packet_parse(lc->spec.steer, lc->spec.lcore_i, rte_pktmbuf_mtod(m[i], uint8_t *),
+			             m[i]->data_len, checksum_of(m[i]), &pkt[i]);
+		else
+			parse_long(lc, &pkt[i], m[i], &n_long);
 		rte_prefetch0(&lc->spec.streams->slot_of[pkt[i].address_i][pkt[i].udp_port]);
 	}
 }
@@ -652,7 +676,8 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
 		lc->engine = unprotect_engine_create();
-		err = lc->engine != NULL ? SRS_OK : SRS_ERR_NOMEM;
+		lc->joined = malloc((size_t)RX_LONG_MAX * RX_LONG_SIZE);
+		err = lc->engine != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
 	}
 	if (err)
 		lcore_destroy(lc);
@@ -711,5 +736,6 @@ lcore_destroy(struct lcore *lc)
 	spsc_destroy(lc->events);
 	stream_pool_destroy(&lc->pool);
 	chunk_pool_destroy(&lc->chunks);
+	free(lc->joined);
 	free(lc);
 }

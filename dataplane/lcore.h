@@ -21,6 +21,8 @@
 struct rte_mbuf;
 
 #define BURST_MAX 64
+#define RX_LONG_MAX  4	/* packets longer than a buffer, of one burst */
+#define RX_LONG_SIZE (65536 + 64)	/* the longest IP packet and its link header */
 
 struct lcore_spec {
 	uint16_t lcore_i;
@@ -58,6 +60,7 @@ struct lcore {
 	struct stream_pool pool;
 	struct unprotect_engine *engine;
 	struct replay replay;	/* profile pcap */
+	uint8_t *joined;	/* RX_LONG_MAX places: packets that came in several buffers, for the length of a burst */
 	struct command *current;	/* a document that is being copied */
 	struct command *waiting;	/* ends of parts without a chunk to carry them */
 	uint32_t clock_sequence;

@@ -97,11 +97,17 @@ profile_open(struct port *p, const struct config *c, char *why, size_t why_len)
 static enum srs_err
 queues_start(struct port *p, char *why, size_t why_len)
 {
-	const struct rte_eth_conf conf = { 0 };
+	struct rte_eth_conf conf = { 0 };
+	struct rte_eth_dev_info info;
 	uint16_t n_rx = RX_DESCRIPTORS, n_tx = TX_DESCRIPTORS;
 	const char *step = "configure";
-	int r = rte_eth_dev_configure(p->port_id, p->n_queues, p->n_queues, &conf);
+	int r = rte_eth_dev_info_get(p->port_id, &info);
 
+	if (r == 0) {
+		/* packets longer than a buffer come as a chain; without it the port drops them */
+		conf.rxmode.offloads = info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+		r = rte_eth_dev_configure(p->port_id, p->n_queues, p->n_queues, &conf);
+	}
 	if (r == 0) {
 		step = "size the queues";
 		r = rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &n_rx, &n_tx);
@@ -196,14 +202,15 @@ port_close(struct port *p)
 }
 
 void
-port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer)
+port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer, uint64_t *errors)
 {
 	struct rte_eth_stats stats;
 
-	*missed = *no_buffer = 0;
+	*missed = *no_buffer = *errors = 0;
 	if (p->opened && rte_eth_stats_get(p->port_id, &stats) == 0) {
 		*missed = stats.imissed;
 		*no_buffer = stats.rx_nombuf;
+		*errors = stats.ierrors;
 	}
 }
 

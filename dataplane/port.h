@@ -38,7 +38,7 @@ SRS_MUST_CHECK enum srs_err port_open(struct port *p, const struct config *c, ui
 void port_close(struct port *p);
 
 /** Lost before any lcore saw them. @thread any */
-void port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer);
+void port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer, uint64_t *errors);
 
 /** Profile ring: copy frames into queue `queue_i`. @return how many were taken @thread one feeder a queue */
 unsigned int port_inject(struct port *p, uint16_t queue_i, const struct span *frames, unsigned int n);
