@@ -143,6 +143,10 @@ session_recordings_plan(struct session *s)
 		else if (recording_open_next(s, cs_id) != SRS_OK)
 			err = SRS_ERR_LIMIT;
 	}
+	if (err && session_recordings_n(s) != 0)
+		log_warn("session", "recordings_bounded", "call_id=%s sessions=%u: at most %d recordings at a time, the rest "
+		         "stays in the first", s->call_id, s->metadata != NULL ? s->metadata->n_sessions : 0,
+		         SESSION_RECORDINGS_MAX);
 	recordings_retire(s);
 	/* only R0 is a must: without the others their streams stay in it */
 	return session_recordings_n(s) == 0 ? (err ? err : SRS_ERR_LIMIT) : SRS_OK;

@@ -1,4 +1,5 @@
 /* `recordings ls` reads the catalog; `recordings show` reads the recording itself. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,16 @@ struct listing {
 	cJSON *rows;	/* with --json */
 	unsigned int n;
 };
+
+/* Larger than 2^53: cJSON's numbers are doubles, and would round it. */
+static void
+wall_ns_add(cJSON *row, const char *name, int64_t wall_ns)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%" PRId64, wall_ns);
+	cJSON_AddRawToObject(row, name, digits);
+}
 
 static void
 add_json_text(cJSON *object, const char *name, const char *json)
@@ -40,8 +51,8 @@ list_json(struct listing *l, const struct catalog_recording *r)
 	cJSON_AddStringToObject(row, "id", tool_hex(r->id, REEL_ID_SIZE, hex));
 	cJSON_AddStringToObject(row, "state", text_or(r->state, ""));
 	cJSON_AddStringToObject(row, "started", tool_time((uint64_t)r->started_wall_ns, at));
-	cJSON_AddNumberToObject(row, "started_wall_ns", (double)r->started_wall_ns);
-	cJSON_AddNumberToObject(row, "ended_wall_ns", (double)r->ended_wall_ns);
+	wall_ns_add(row, "started_wall_ns", r->started_wall_ns);
+	wall_ns_add(row, "ended_wall_ns", r->ended_wall_ns);
 	cJSON_AddStringToObject(row, "rs_id", text_or(r->rs_id, ""));
 	cJSON_AddStringToObject(row, "cs_id", text_or(r->cs_id, ""));
 	cJSON_AddStringToObject(row, "group_id", text_or(r->group_id, ""));
@@ -224,7 +235,7 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	cJSON_AddBoolToObject(document, "signature_checked", v->signature_checked);
 	cJSON_AddBoolToObject(document, "opened", time != NULL);
 	cJSON_AddStringToObject(document, "started", tool_time(first, at));
-	cJSON_AddNumberToObject(document, "started_wall_ns", (double)first);
+	wall_ns_add(document, "started_wall_ns", (int64_t)first);
 	cJSON_AddNumberToObject(document, "duration_ms", (double)((last - first) / 1000000));
 	cJSON_AddNumberToObject(document, "parts", t->n_parts);
 	cJSON_AddNumberToObject(document, "chunks", v->n_chunks);

@@ -147,7 +147,9 @@ def test_hangup_and_a_deleted_catalog_lose_no_call(context):
 def test_tool_guards_devices_calls_in_clear_and_the_vault(context):
     with context.recorder(storage__segment_mib=16, storage__reserve_mib=0) as r:
         r.simulate("--duration", "1")
-        call = r.wait_sealed(1)[0]["id"]
+        row = r.wait_sealed(1)[0]
+        call = row["id"]
+        check(isinstance(row["started_wall_ns"], int), f"a rounded time: {row['started_wall_ns']}")
         status, _, said = r.tool("fsck", "--rebuild", expect=None)
         check(status == 2 and "running" in said, f"the catalog was replaced under a recorder: {status} {said}")
         fifo, wav = os.path.join(r.folder, "fifo"), os.path.join(r.folder, "a.wav")
@@ -193,3 +195,14 @@ def test_an_answer_has_the_offers_m_lines_whatever_octets_stand_between(context)
         status, ports, _ = peer.invite([(4000, 1), (4002, 2)], version=3)
         check(status == 200 and all(ports), f"the session did not go on after its ACK: {status} {ports}")
         check(peer.bye() == 200 and drained(r), "the session did not end")
+
+
+def test_more_sessions_than_recordings_are_recorded_in_the_first_and_said(context):
+    with context.recorder() as r:
+        peer = Peer(r)
+        named = [(label, f"s{label:03}") for label in range(1, 41)]
+        status, ports, _ = peer.invite([(4000, 1), (4002, 40)], metadata(named))
+        check(status == 200 and all(ports), f"{status} {ports}")
+        check(peer.bye() == 200 and drained(r), "the session did not end")
+        check("recordings_bounded" in r.log_text(), "nobody was told that sessions share a recording")
+        check(len(r.wait_sealed(16)) == 16 == len(r.recordings()), f"a recording was left open: {r.recordings()}")
