@@ -469,11 +469,14 @@ tables_create(struct writer *w)
 	enum srs_err err = SRS_OK;
 
 	w->keys_len = n_parts * sizeof(*w->keys);
-	w->recordings = calloc(w->spec.recordings_max, sizeof(*w->recordings));
-	w->parts = calloc(n_parts, sizeof(*w->parts));
+	if (!memory_take(&w->recording_memory, w->spec.recordings_max * sizeof(*w->recordings), false) ||
+	    !memory_take(&w->part_memory, n_parts * sizeof(*w->parts), false))
+		return SRS_ERR_NOMEM;
+	w->recordings = w->recording_memory.at;
+	w->parts = w->part_memory.at;
 	w->keys = secret_alloc(w->keys_len);
 	w->lcores = calloc(w->spec.n_lcores, sizeof(*w->lcores));
-	if (w->recordings == NULL || w->parts == NULL || w->keys == NULL || w->lcores == NULL)
+	if (w->keys == NULL || w->lcores == NULL)
 		return SRS_ERR_NOMEM;
 	for (uint16_t i = 0; i < w->spec.n_lcores && !err; i++) {
 		err = spsc_create(&w->lcores[i].full, w->spec.ring_len);
@@ -640,8 +643,8 @@ writer_destroy(struct writer *w)
 	}
 	free(w->lcores);
 	secret_free(w->keys, w->keys_len);
-	free(w->parts);
-	free(w->recordings);
+	memory_give(&w->part_memory);
+	memory_give(&w->recording_memory);
 	recovery_free(w->recovery);
 	if (w->lock_fd >= 0)
 		close(w->lock_fd);

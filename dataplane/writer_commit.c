@@ -12,13 +12,13 @@ enum srs_err
 writer_blocks_create(struct writer *w)
 {
 	w->blocks = calloc(w->n_blocks, sizeof(*w->blocks));
-	w->block_memory = aligned_alloc(STORAGE_ALIGN, (size_t)w->n_blocks * BLOCK_SLOTS * REEL_SLOT_SIZE);
 	w->leaves = calloc(BLOCK_SLOTS, sizeof(*w->leaves));
 	w->messages = calloc(BLOCK_SLOTS, sizeof(*w->messages));
-	if (w->blocks == NULL || w->block_memory == NULL || w->leaves == NULL || w->messages == NULL)
+	if (w->blocks == NULL || w->leaves == NULL || w->messages == NULL ||
+	    !memory_take(&w->block_memory, (size_t)w->n_blocks * BLOCK_SLOTS * REEL_SLOT_SIZE, false))
 		return SRS_ERR_NOMEM;
 	for (uint32_t i = 0; i < w->n_blocks; i++) {
-		w->blocks[i].slots = w->block_memory + (size_t)i * BLOCK_SLOTS * REEL_SLOT_SIZE;
+		w->blocks[i].slots = (uint8_t *)w->block_memory.at + (size_t)i * BLOCK_SLOTS * REEL_SLOT_SIZE;
 		w->blocks[i].next = w->free_blocks;
 		w->free_blocks = &w->blocks[i];
 	}
@@ -31,7 +31,7 @@ void
 writer_blocks_free(struct writer *w)
 {
 	free(w->blocks);
-	free(w->block_memory);
+	memory_give(&w->block_memory);
 	free(w->leaves);
 	free(w->messages);
 }

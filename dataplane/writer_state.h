@@ -15,6 +15,7 @@
 #include "crypto/digest.h"
 #include "crypto/keystore.h"
 #include "crypto/seal.h"
+#include "dataplane/memory.h"
 #include "dataplane/segment.h"
 #include "dataplane/storage.h"
 #include "dataplane/writer.h"
@@ -148,6 +149,7 @@ struct writer {
 	bool device_event_due;
 
 	/* keys and trees; two parts of a recording may live at once: (recording, part & 1) */
+	struct memory recording_memory, part_memory;
 	struct writer_recording *recordings;
 	struct writer_part *parts;
 	struct seal_key *keys; /* secret memory, by part index */
@@ -155,7 +157,7 @@ struct writer {
 
 	/* blocks */
 	struct block *blocks;
-	uint8_t *block_memory;
+	struct memory block_memory;
 	uint32_t n_blocks, n_blocks_free;
 	struct block *free_blocks;
 	struct block *fill;

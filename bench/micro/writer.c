@@ -12,6 +12,7 @@
 
 #include "crypto/keystore.h"
 #include "crypto/secret.h"
+#include "dataplane/memory.h"
 #include "dataplane/segment_file.h"
 #include "dataplane/writer.h"
 #include "lib/srs_log.h"
@@ -24,6 +25,7 @@ struct bench {
 	struct config config;
 	struct keystore *keystore;
 	struct writer *writer;
+	struct memory chunk_memory, body_memory; /* as an lcore takes them */
 	struct chunk *chunks;
 	uint8_t *bodies;
 	uint64_t *next_no; /* by recording */
@@ -73,12 +75,12 @@ bench_create(struct bench *b, char *why, size_t why_len)
 		.cpu = -1,
 	};
 
-	b->chunks = aligned_alloc(SRS_CACHE_LINE, POOL * sizeof(*b->chunks));
-	b->bodies = aligned_alloc(REEL_SLOT_SIZE, (size_t)POOL * REEL_SLOT_SIZE);
 	b->next_no = calloc(b->n_recordings, sizeof(*b->next_no));
-	if (b->chunks == NULL || b->bodies == NULL || b->next_no == NULL)
+	if (b->next_no == NULL || !memory_take(&b->chunk_memory, POOL * sizeof(*b->chunks), false) ||
+	    !memory_take(&b->body_memory, (size_t)POOL * REEL_SLOT_SIZE, false))
 		return false;
-	memset(b->chunks, 0, POOL * sizeof(*b->chunks));
+	b->chunks = b->chunk_memory.at;
+	b->bodies = b->body_memory.at;
 	if (keystore_open(&b->keystore, &ks, why, why_len) != SRS_OK)
 		return false;
 	spec.keystore = b->keystore;
@@ -280,8 +282,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "bench-writer: %s\n", why);
 	writer_destroy(b.writer);
 	keystore_close(b.keystore);
-	free(b.chunks);
-	free(b.bodies);
+	memory_give(&b.chunk_memory);
+	memory_give(&b.body_memory);
 	free(b.next_no);
 	return status;
 }
