@@ -10,9 +10,8 @@
 
 #include "lib/srs_assert.h"
 
-#define DIGEST_LANES 16 /* of AVX-512; fewer lanes elsewhere only finish earlier */
 #define DIGEST_LANES_MIN                                                                                     \
-	8 /* a pass costs the same for one lane as for all: below this one by one is faster */
+	8 /* DIGEST_LANES is of AVX-512; a pass costs the same for one lane as for all: below this one by one is faster */
 #define DIGEST_LANE_LEN_MAX 16384
 
 struct digest_lanes {

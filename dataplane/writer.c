@@ -103,6 +103,7 @@ part_open(struct writer *w, const struct writer_command *c)
 		return SRS_ERR_STATE;
 	}
 	memset(p, 0, sizeof(*p));
+	memcpy(p->id, r->id, REEL_ID_SIZE);
 	err = seal_key_init(w->seal_engine, part_seal_key(w, p), &c->key.dek, r->id, c->part, c->key.suite);
 	if (!err)
 		err = seal_commitment(&c->key.dek, r->id, c->part, c->key.suite, p->commitment);
@@ -216,7 +217,7 @@ chunk_seal(struct writer *w, struct writer_part *p, const struct chunk *c, struc
 	}
 	if (documents ? p->clear_documents : p->clear_media)
 		head.flags |= REEL_CHUNK_CLEAR;
-	memcpy(head.recording, w->recordings[c->recording].id, REEL_ID_SIZE);
+	memcpy(head.recording, p->id, REEL_ID_SIZE);
 	seal_chunk(w->seal_engine, part_seal_key(w, p), &head, c->body, slot);
 
 	meta->recording = c->recording;
@@ -227,8 +228,7 @@ chunk_seal(struct writer *w, struct writer_part *p, const struct chunk *c, struc
 	meta->entry.chunk_no = c->chunk_no;
 	meta->entry.flags = (uint8_t)head.flags;
 	memcpy(meta->entry.recording, head.recording, REEL_ID_SIZE);
-	b->n_chunks++;
-	b->n_frames += c->n_frames;
+	writer_block_chunk(w, b, c->n_frames);
 	part_times(p, c);
 	p->n_chunks++;
 	p->n_frames += c->n_frames;

@@ -69,7 +69,7 @@ writer_block_for(struct writer *w, uint32_t n)
 		room = BLOCK_SLOTS;
 	b->next = NULL;
 	b->state = BLOCK_FILLING;
-	b->n = 0;
+	b->n = b->n_hashed = b->n_unhashed = 0;
 	b->n_max = room < BLOCK_SLOTS ? (uint32_t)room : BLOCK_SLOTS;
 	b->first_slot = 0;
 	b->n_chunks = 0;
@@ -99,22 +99,32 @@ writer_block_event(struct block *b, struct writer_event *ev)
 	b->events_end = &ev->next;
 }
 
-/* Leaf digests of a block's chunks, many lanes at a time, each into the tree of its part. */
+/* Leaf digests of a block's new chunks, many lanes at a time, each into the tree of its part. */
 static void
 block_hash(struct writer *w, struct block *b)
 {
 	unsigned int n = 0;
 
-	for (uint32_t i = 0; i < b->n; i++)
+	for (uint32_t i = b->n_hashed; i < b->n; i++)
 		if (b->meta[i].part != NULL)
 			w->messages[n++] = span_of(b->slots + (size_t)i * REEL_SLOT_SIZE, b->meta[i].signed_len);
-	if (n == 0)
-		return;
 	digest_many(w->lanes, w->messages, w->leaves, n);
 	n = 0;
-	for (uint32_t i = 0; i < b->n; i++)
+	for (uint32_t i = b->n_hashed; i < b->n; i++)
 		if (b->meta[i].part != NULL)
 			merkle_add_chunk(&b->meta[i].part->tree, digest_sha256, b->meta[i].entry.chunk_no, w->leaves[n++]);
+	b->n_hashed = b->n;
+	b->n_unhashed = 0;
+}
+
+/* Hashed while the cache still has them: a whole block is as large as a core's own. */
+void
+writer_block_chunk(struct writer *w, struct block *b, uint32_t n_frames)
+{
+	b->n_chunks++;
+	b->n_frames += n_frames;
+	if (++b->n_unhashed == DIGEST_LANES)
+		block_hash(w, b);
 }
 
 static void

@@ -54,19 +54,23 @@ enum writer_part_state {
 };
 
 struct writer_part {
-	enum writer_part_state state;
+	/* lines 0 and 1: each chunk; the tree's upper end lies in them and the next two */
+	alignas(SRS_CACHE_LINE) enum writer_part_state state;
 	uint32_t recording;
 	uint32_t part;
 	enum reel_suite suite;
 	bool clear_media, clear_documents;
-	uint8_t commitment[REEL_COMMITMENT_SIZE];
+	uint16_t n_missing;
+	uint8_t id[REEL_ID_SIZE]; /* of the recording */
 	uint64_t next_chunk_no;
 	uint64_t n_chunks, n_frames, bytes;
 	uint64_t first_wall_ns, last_wall_ns;
-	uint16_t n_missing;
-	struct reel_seal_missing missing[WRITER_MISSING_MAX];
 	struct merkle tree;
+	/* chunk 0, and what should not happen */
+	uint8_t commitment[REEL_COMMITMENT_SIZE];
+	struct reel_seal_missing missing[WRITER_MISSING_MAX];
 };
+static_assert(offsetof(struct writer_part, tree) < 2 * SRS_CACHE_LINE, "two lines a chunk, and the tree");
 
 struct writer_recording {
 	uint8_t id[REEL_ID_SIZE];
@@ -88,6 +92,8 @@ struct block_slot {
 struct block {
 	enum block_state state;
 	uint32_t n, n_max;
+	uint32_t n_hashed;   /* slots whose leaves are in their trees */
+	uint32_t n_unhashed; /* chunks behind them */
 	uint64_t first_slot; /* place in the open segment; 0: unbound (slot 0 is the header's) */
 	uint32_t n_chunks;
 	uint64_t n_frames;
@@ -225,6 +231,8 @@ void writer_blocks_free(struct writer *w);
 struct block *writer_block_for(struct writer *w, uint32_t n);
 /** The next slot of a block that writer_block_for() returned; its meta is cleared. */
 uint8_t *writer_block_slot(struct writer *w, struct block *b, struct block_slot **meta);
+/** A chunk was sealed into the last slot. */
+void writer_block_chunk(struct writer *w, struct block *b, uint32_t n_frames);
 void writer_block_event(struct block *b, struct writer_event *ev);
 /** Close the filling block: hash its chunks into their trees, start its write. */
 void writer_block_flush(struct writer *w);
