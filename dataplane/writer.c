@@ -124,6 +124,7 @@ part_open(struct writer *w, const struct writer_command *c)
 	slot = writer_block_slot(w, b, &meta);
 	used = reel_envelope_write(envelope, slot);
 	memset(slot + used, 0, REEL_SLOT_SIZE - used);
+	meta->crc = reel_slot_bytes_crc(slot);
 	meta->recording = c->recording;
 	meta->entry.kind = REEL_SLOT_ENVELOPE;
 	meta->entry.part = c->part;
@@ -220,6 +221,7 @@ chunk_seal(struct writer *w, struct writer_part *p, const struct chunk *c, struc
 	memcpy(head.recording, p->id, REEL_ID_SIZE);
 	seal_chunk(w->seal_engine, part_seal_key(w, p), &head, c->body, slot);
 
+	meta->crc = reel_slot_bytes_crc(slot);
 	meta->recording = c->recording;
 	meta->part = p;
 	meta->signed_len = (uint32_t)reel_chunk_signed(&head, slot).len;

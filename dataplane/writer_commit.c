@@ -6,8 +6,6 @@
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
-#define SLOT_USED_WHOLE (REEL_SLOT_SIZE - REEL_CRC_SIZE) /* what sealed it has zeroed the rest */
-
 enum srs_err
 writer_blocks_create(struct writer *w)
 {
@@ -357,8 +355,8 @@ block_bind(struct writer *w, struct block *b)
 		return err;
 	b->first_slot = segment_take(&w->segment, b->n);
 	for (uint32_t i = 0; i < b->n; i++) {
-		reel_slot_finish(w->segment.header.uuid, b->first_slot + i, b->slots + (size_t)i * REEL_SLOT_SIZE,
-		                 SLOT_USED_WHOLE);
+		reel_slot_place(w->segment.header.uuid, b->first_slot + i, b->slots + (size_t)i * REEL_SLOT_SIZE,
+		                b->meta[i].crc);
 		segment_note(&w->segment, b->first_slot + i, &b->meta[i].entry);
 		slot_placed(w, b, &b->meta[i]);
 	}

@@ -235,6 +235,7 @@ ending_write(struct writer *w, uint32_t i)
 		uint8_t *slot = writer_block_slot(w, b, &meta);
 
 		memcpy(slot, w->seal_slots[piece], REEL_SLOT_SIZE);
+		meta->crc = reel_slot_bytes_crc(slot);
 		meta->recording = e->recording;
 		meta->entry.kind = REEL_SLOT_SEAL;
 		meta->entry.part = e->seal.part;

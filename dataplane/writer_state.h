@@ -85,6 +85,7 @@ enum block_state { BLOCK_FREE = 0, BLOCK_FILLING, BLOCK_READY, BLOCK_BUSY, BLOCK
 struct block_slot {
 	struct reel_footer_entry entry;
 	uint32_t recording;	/* handle, or DATAPLANE_NONE (recovery) */
+	uint32_t crc;		/* of the slot's bytes; its place is joined to it when there is one */
 	uint32_t signed_len;	/* CHUNK: bytes of the leaf digest */
 	struct writer_part *part; /* CHUNK: whose tree takes the leaf */
 };

@@ -42,16 +42,10 @@ crc32c_portable(uint32_t crc, const void *bytes, size_t len)
 	return ~step(~crc, bytes, len);
 }
 
-#ifdef __x86_64__
-
-#include <nmmintrin.h>
-
-/* The crc32 instruction takes one operand a cycle but needs three for its result, so three lanes run side by side
- * and are joined by stepping the earlier ones over the later ones' length. Three lanes nearly fill a slot. */
+/* Three of these nearly fill a slot. */
 #define LANE_SIZE 1360
 
 static uint32_t lane_table[4][256]; /* a state after LANE_SIZE zero bytes, by each of its bytes */
-static int has_sse42;
 
 static void
 lane_table_fill(void)
@@ -74,12 +68,29 @@ lane_table_fill(void)
 		}
 }
 
-static uint64_t
-lane_skip(uint64_t state)
+static uint32_t
+lane_skip(uint32_t state)
 {
 	return lane_table[0][state & 0xff] ^ lane_table[1][state >> 8 & 0xff] ^ lane_table[2][state >> 16 & 0xff]
-	       ^ lane_table[3][state >> 24 & 0xff];
+	       ^ lane_table[3][state >> 24];
 }
+
+/* A crc is linear: what stands before moves on by as many zeros, what follows is added. */
+uint32_t
+crc32c_join(uint32_t first, uint32_t second, size_t second_len)
+{
+	static const uint8_t zeros[LANE_SIZE];
+
+	for (; second_len >= LANE_SIZE; second_len -= LANE_SIZE)
+		first = lane_skip(first);
+	return step(first, zeros, second_len) ^ second;
+}
+
+#ifdef __x86_64__
+
+#include <nmmintrin.h>
+
+static int has_sse42;
 
 static inline uint64_t
 load(const uint8_t *at)
@@ -90,6 +101,8 @@ load(const uint8_t *at)
 	return v;
 }
 
+/* The crc32 instruction takes one operand a cycle but needs three for its result, so three lanes run side by side
+ * and are joined by stepping the earlier ones over the later ones' length. */
 __attribute__((target("sse4.2"))) static uint32_t
 step_sse42(uint32_t start, const uint8_t *at, size_t len)
 {
@@ -103,7 +116,7 @@ step_sse42(uint32_t start, const uint8_t *at, size_t len)
 			second = _mm_crc32_u64(second, load(at + LANE_SIZE + i));
 			third = _mm_crc32_u64(third, load(at + (size_t)2 * LANE_SIZE + i));
 		}
-		state = lane_skip(lane_skip(state) ^ second) ^ third;
+		state = lane_skip((uint32_t)(lane_skip((uint32_t)state) ^ second)) ^ third;
 	}
 	for (; len >= 8; at += 8, len -= 8)
 		state = _mm_crc32_u64(state, load(at));
@@ -133,8 +146,8 @@ __attribute__((constructor)) static void
 crc32c_init(void)
 {
 	table_fill();
-#ifdef __x86_64__
 	lane_table_fill();
+#ifdef __x86_64__
 	__builtin_cpu_init();
 	has_sse42 = __builtin_cpu_supports("sse4.2") != 0;
 #endif

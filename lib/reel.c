@@ -38,25 +38,49 @@ reel_reason_name(enum reel_reason reason)
 
 /* ---- slots ---- */
 
-uint32_t
-reel_slot_crc(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, const uint8_t slot[REEL_SLOT_SIZE])
+static uint32_t
+place_crc(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no)
 {
 	uint8_t seed[REEL_ID_SIZE + 8];
 	struct filler f = filler_of(seed, sizeof(seed));
 
 	write_bytes(&f, uuid, REEL_ID_SIZE);
 	write_u64be(&f, slot_no);
-	return crc32c(crc32c(0, seed, sizeof(seed)), slot, CRC_AT);
+	return crc32c(0, seed, sizeof(seed));
+}
+
+uint32_t
+reel_slot_crc(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, const uint8_t slot[REEL_SLOT_SIZE])
+{
+	return crc32c(place_crc(uuid, slot_no), slot, CRC_AT);
+}
+
+static void
+crc_write(uint8_t slot[REEL_SLOT_SIZE], uint32_t crc)
+{
+	struct filler f = filler_of(slot + CRC_AT, REEL_CRC_SIZE);
+
+	write_u32be(&f, crc);
 }
 
 void
 reel_slot_finish(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, uint8_t slot[REEL_SLOT_SIZE], size_t used)
 {
-	struct filler f = filler_of(slot + CRC_AT, REEL_CRC_SIZE);
-
 	srs_assert(used <= CRC_AT);
 	memset(slot + used, 0, CRC_AT - used);
-	write_u32be(&f, reel_slot_crc(uuid, slot_no, slot));
+	crc_write(slot, reel_slot_crc(uuid, slot_no, slot));
+}
+
+uint32_t
+reel_slot_bytes_crc(const uint8_t slot[REEL_SLOT_SIZE])
+{
+	return crc32c(0, slot, CRC_AT);
+}
+
+void
+reel_slot_place(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, uint8_t slot[REEL_SLOT_SIZE], uint32_t bytes_crc)
+{
+	crc_write(slot, crc32c_join(place_crc(uuid, slot_no), bytes_crc, CRC_AT));
 }
 
 static uint32_t

@@ -100,6 +100,12 @@ uint32_t reel_slot_crc(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, const
 /** Zero [used, SLOT_SIZE-4) and write the crc. */
 void reel_slot_finish(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, uint8_t slot[REEL_SLOT_SIZE], size_t used);
 
+/** The crc in two steps, for a slot that is whole before it has a place: first over its bytes alone, then its place
+ * joined to that. The same result as reel_slot_finish(). */
+uint32_t reel_slot_bytes_crc(const uint8_t slot[REEL_SLOT_SIZE]);
+void reel_slot_place(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, uint8_t slot[REEL_SLOT_SIZE],
+                     uint32_t bytes_crc);
+
 /** Kind of a slot after checking its crc. */
 enum reel_slot_kind reel_slot_kind(const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no,
                                    const uint8_t slot[REEL_SLOT_SIZE]);

@@ -45,6 +45,19 @@ known_values_come_out(void **state)
 }
 
 static void
+joined_crcs_are_the_crc_of_both(void **state)
+{
+	static uint8_t bytes[9000];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 11);
+	for (size_t first = 0; first < 9000; first = first * 2 + 1)
+		for (size_t second = 0; first + second <= sizeof(bytes); second += second < 40 ? 1 : 337)
+			assert_int_equal(crc32c_join(crc32c(0, bytes, first), crc32c(0, bytes + first, second), second),
+			                 crc32c(0, bytes, first + second));
+}
+
+static void
 both_ways_agree_at_every_length_and_alignment(void **state)
 {
 	static uint8_t bytes[9000];
@@ -82,6 +95,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_values_come_out),
+		cmocka_unit_test(joined_crcs_are_the_crc_of_both),
 		cmocka_unit_test(both_ways_agree_at_every_length_and_alignment),
 		cmocka_unit_test(a_crc_goes_on_where_it_stopped),
 	};
