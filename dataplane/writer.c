@@ -17,7 +17,10 @@
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
-#define INTAKE_CHUNKS 64 /* of one lcore a turn */
+#define INTAKE_CHUNKS  64 /* of one lcore a turn */
+#define PREFETCH_AHEAD 1
+#define PREFETCH_PART  256 /* what a chunk touches of struct writer_part */
+#define PREFETCH_BODY  1024 /* then the processor has seen where it goes */
 
 /* ---- events ---- */
 
@@ -166,8 +169,10 @@ missing_note(struct writer_part *p, uint64_t first, uint64_t last)
 {
 	struct reel_seal_missing *before = p->n_missing != 0 ? &p->missing[p->n_missing - 1] : NULL;
 
-	if (before != NULL && (before->last + 1 == first || p->n_missing == WRITER_MISSING_MAX))
+	if (before != NULL && before->last + 1 == first)
 		before->last = last;
+	else if (p->n_missing == WRITER_MISSING_MAX)
+		p->missing_unnamed += last - first + 1;
 	else
 		p->missing[p->n_missing++] = (struct reel_seal_missing){ .first = first, .last = last };
 }
@@ -181,19 +186,23 @@ chunk_lost(struct writer *w, struct chunk *c, const char *why)
 	writer_count(&w->counters.frames_lost, c->n_frames);
 }
 
-/* Packet time of the last frame: the seal tells it, and only here is the body in clear. */
+/* Packet time of the last frame: the seal tells it, and only here is the body in clear. Within a chunk time does not
+ * go back, so this hops from length to length (two bytes, first in a frame) and reads the last one alone. */
 static void
 part_times(struct writer_part *p, const struct chunk *c)
 {
-	struct span body = span_of(c->body, c->used);
-	struct reel_frame f;
-	size_t at = 0;
+	size_t at = 0, next = 0;
+	struct reel_frame last;
 
 	if (p->n_chunks == 0)
 		p->first_wall_ns = c->first_wall_ns;
-	while (reel_frame_next(&f, body, c->first_wall_ns, &at) == SRS_OK)
-		if (f.wall_ns > p->last_wall_ns)
-			p->last_wall_ns = f.wall_ns;
+	while (next + REEL_FRAME_HEADER_SIZE <= c->used) {
+		at = next;
+		next += REEL_FRAME_HEADER_SIZE + ((size_t)c->body[at] << 8 | c->body[at + 1]);
+	}
+	if (reel_frame_next(&last, span_of(c->body, c->used), c->first_wall_ns, &at) == SRS_OK &&
+	    last.wall_ns > p->last_wall_ns)
+		p->last_wall_ns = last.wall_ns;
 }
 
 static void
@@ -276,31 +285,70 @@ chunk_take(struct writer *w, struct chunk *c)
 	}
 }
 
+static void
+lines_prefetch(const void *at, size_t len)
+{
+	for (size_t i = 0; i < len; i += SRS_CACHE_LINE)
+		__builtin_prefetch((const uint8_t *)at + i);
+}
+
+/* A recording comes by each half second: its key and part are cold by then, and the body was another core's. */
+static void
+chunk_prefetch(const struct writer *w, const struct chunk *c)
+{
+	size_t part_i = (size_t)c->recording * 2 + (c->part & 1);
+
+	if (c->recording >= w->spec.recordings_max)
+		return;
+	lines_prefetch(&w->parts[part_i], PREFETCH_PART);
+	lines_prefetch(&w->keys[part_i], sizeof(w->keys[part_i]));
+	lines_prefetch(c->body, PREFETCH_BODY);
+}
+
+/* Chunks that there is room for. What finds none stays in the ring: the lcore's pool is the buffer behind ours. */
+static unsigned int
+chunks_room(struct writer *w)
+{
+	const struct block *b = writer_can_end(w) ? writer_block_for(w, 1) : NULL;
+	unsigned int room = INTAKE_CHUNKS;
+
+	if (b == NULL)
+		return 0;
+	if (room > b->n_max - b->n)
+		room = b->n_max - b->n;
+	if (room > WRITER_ENDINGS_MAX - w->n_endings)
+		room = WRITER_ENDINGS_MAX - w->n_endings;
+	return room;
+}
+
+static unsigned int
+lcore_chunks_take(struct writer *w, struct writer_lcore *l)
+{
+	struct chunk *c[INTAKE_CHUNKS];
+	unsigned int room = chunks_room(w), n = 0;
+
+	while (n < room && (c[n] = spsc_pop(l->full)) != NULL)
+		__builtin_prefetch(c[n++]);
+	for (unsigned int i = 0; i < n; i++) {
+		bool pushed;
+
+		if (i + PREFETCH_AHEAD < n)
+			chunk_prefetch(w, c[i + PREFETCH_AHEAD]);
+		chunk_take(w, c[i]);
+		pushed = spsc_push(l->empty, c[i]);
+		srs_assert(pushed);
+	}
+	return n;
+}
+
 static unsigned int
 chunks_take(struct writer *w)
 {
-	unsigned int total = 0;
+	unsigned int n = 0;
 
-	for (uint16_t i = 0; i < w->spec.n_lcores; i++) {
-		struct writer_lcore *l = &w->lcores[i];
-
-		for (unsigned int n = 0; n < INTAKE_CHUNKS; n++) {
-			struct chunk *c;
-			bool pushed;
-
-			/* What finds no room here stays in the ring: the lcore's pool is the buffer behind ours. */
-			if (!writer_can_end(w) || writer_block_for(w, 1) == NULL)
-				return total;
-			c = spsc_pop(l->full);
-			if (c == NULL)
-				break;
-			chunk_take(w, c);
-			pushed = spsc_push(l->empty, c);
-			srs_assert(pushed);
-			total++;
-		}
-	}
-	return total;
+	for (uint16_t i = 0; i < w->spec.n_lcores; i++)
+		n += lcore_chunks_take(w, &w->lcores[i]);
+	return n;
 }
 
 /* ---- the thread ---- */

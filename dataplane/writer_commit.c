@@ -6,6 +6,8 @@
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
+#define BIND_AHEAD 8
+
 enum srs_err
 writer_blocks_create(struct writer *w)
 {
@@ -337,6 +339,17 @@ slot_placed(struct writer *w, struct block *b, const struct block_slot *meta)
 	writer_block_event(b, ev);
 }
 
+/* A slot's last line, written long ago, and its recording. */
+static void
+bind_prefetch(const struct writer *w, const struct block *b, uint32_t i)
+{
+	if (i >= b->n)
+		return;
+	__builtin_prefetch(b->slots + (size_t)(i + 1) * REEL_SLOT_SIZE - REEL_CRC_SIZE, 1);
+	if (b->meta[i].recording != DATAPLANE_NONE)
+		__builtin_prefetch(&w->recordings[b->meta[i].recording].placed_sequence);
+}
+
 /* Give a block its place, rotating or opening the segment. @return STATE: no free events, try again soon */
 static enum srs_err
 block_bind(struct writer *w, struct block *b)
@@ -355,6 +368,7 @@ block_bind(struct writer *w, struct block *b)
 		return err;
 	b->first_slot = segment_take(&w->segment, b->n);
 	for (uint32_t i = 0; i < b->n; i++) {
+		bind_prefetch(w, b, i + BIND_AHEAD);
 		reel_slot_place(w->segment.header.uuid, b->first_slot + i, b->slots + (size_t)i * REEL_SLOT_SIZE,
 		                b->meta[i].crc);
 		segment_note(&w->segment, b->first_slot + i, &b->meta[i].entry);

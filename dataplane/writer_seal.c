@@ -1,4 +1,5 @@
 /* Ends of parts: the seals of one commit share one Merkle tree and one signature. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,8 @@
 #include "dataplane/writer_state.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
+
+#define UNNAMED_AT 21 /* a 64-bit number of unnamed chunks fits behind it */
 
 enum srs_err
 writer_seals_create(struct writer *w)
@@ -73,6 +76,13 @@ writer_part_end(struct writer *w, struct writer_part *p, bool final, struct seal
 		s->streams = order->streams;
 		e->cookie = order->cookie;
 	}
+	if (p->missing_unnamed != 0) {
+		size_t at = strnlen(s->reason, UNNAMED_AT);
+
+		memset(s->reason + at, 0, sizeof(s->reason) - at);
+		(void)snprintf(s->reason + at, sizeof(s->reason) - at, "%s%" PRIu64 " more chunks missing",
+		               at != 0 ? "; " : "", p->missing_unnamed);
+	}
 	e->order = order;
 	e->part = p;
 	e->recording = p->recording;
@@ -126,19 +136,14 @@ endings_digest(struct writer *w)
 	w->next_ending = 0;
 }
 
-/* "capstan commit v1" || n_leaves || commit_root, under the node's key. */
 static enum srs_err
 endings_sign(struct writer *w)
 {
-	static const char text[] = "capstan commit v1";
-	uint8_t message[sizeof(text) - 1 + 4 + DIGEST_SIZE];
-	struct filler f = filler_of(message, sizeof(message));
+	uint8_t message[REEL_COMMIT_MESSAGE_SIZE];
 	enum srs_err err;
 
-	write_bytes(&f, text, sizeof(text) - 1);
-	write_u32be(&f, w->n_endings);
-	write_bytes(&f, w->proof.commit_root, DIGEST_SIZE);
-	err = keystore_sign(w->signer, span_of(message, filler_used(&f)), w->proof.signature);
+	reel_commit_message(&w->proof, message);
+	err = keystore_sign(w->signer, span_of(message, sizeof(message)), w->proof.signature);
 	if (!err)
 		w->batch = WRITER_BATCH_SIGNED;
 	return err;

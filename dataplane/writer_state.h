@@ -27,7 +27,7 @@
 #define WRITER_BLOCKS_MAX    1024u
 #define WRITER_ENDINGS_MAX   256u /* seals under one signature */
 #define WRITER_COMMANDS      256u
-#define WRITER_MISSING_MAX   32u  /* ranges named in a seal; the last one is widened when there are more */
+#define WRITER_MISSING_MAX   32u  /* ranges named in a seal; the chunks of further ones are counted in its reason */
 #define WRITER_EVENTS_SPARE  8u   /* kept for segment and device events */
 #define WRITER_RETRY_MS      250u
 #define WRITER_FAILURES_MAX  4u   /* failed tries with one file before another one is opened */
@@ -68,6 +68,7 @@ struct writer_part {
 	struct merkle tree;
 	/* chunk 0, and what should not happen */
 	uint8_t commitment[REEL_COMMITMENT_SIZE];
+	uint64_t missing_unnamed;
 	struct reel_seal_missing missing[WRITER_MISSING_MAX];
 };
 static_assert(offsetof(struct writer_part, tree) < 2 * SRS_CACHE_LINE, "two lines a chunk, and the tree");

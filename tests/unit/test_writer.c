@@ -209,6 +209,36 @@ what_it_must_refuse_is_counted_and_named_missing(void **state)
 }
 
 static void
+chunk_that_exists_is_never_named_missing(void **state)
+{
+	struct fx fx;
+	struct fx_part p;
+	char why[256] = "";
+
+	fx_open(&fx, CONFIG_DISK_AUTO);
+	assert_int_equal(fx_start(&fx, why, sizeof(why)), SRS_OK);
+	fx_part_open(&fx, 0, 0);
+	for (unsigned int i = 0; i < 40; i++) {	/* each odd number is missing: more ranges than a seal names */
+		fx.next_no[0][0] = 2 * i;
+		fx_push(&fx, 0, 0, 0, NULL);
+	}
+	fx.next_no[0][0] = 80;
+	fx_end(&fx, 0, 0, true);
+	assert_non_null(fx_wait(&fx, EVENT_RECORDING_SEALED, 1));
+	fx_stop(&fx);
+	fx_read(&fx);
+	fx_check_part(&fx, 0, 0, 100, &p);
+	assert_int_equal(p.n_chunks, 41);
+	assert_int_equal(p.seal.n_missing, 32);
+	for (unsigned int i = 0; i < 32; i++) {
+		assert_int_equal(p.missing[i].first, 2 * i + 1);
+		assert_int_equal(p.missing[i].last, 2 * i + 1);
+	}
+	assert_string_equal(p.seal.reason, "bye; 8 more chunks missing");
+	fx_close(&fx);
+}
+
+static void
 part_in_use_is_not_opened_twice(void **state)
 {
 	struct fx fx;
@@ -486,6 +516,7 @@ main(void)
 		cmocka_unit_test(seals_of_one_commit_share_a_signature),
 		cmocka_unit_test(handle_can_be_used_again_after_the_seal),
 		cmocka_unit_test(what_it_must_refuse_is_counted_and_named_missing),
+		cmocka_unit_test(chunk_that_exists_is_never_named_missing),
 		cmocka_unit_test(part_in_use_is_not_opened_twice),
 		cmocka_unit_test(full_disk_refuses_keeps_and_resumes),
 		cmocka_unit_test(low_space_closes_admission_only),
