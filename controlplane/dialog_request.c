@@ -44,6 +44,8 @@ dialog_uri_of(const char *value)
 			len = i;	/* headers have no place in a Request-URI (RFC 3261 §19.1.1) */
 	if (len == 0 || memchr(start, ' ', len) != NULL || memchr(start, '"', len) != NULL)
 		return NULL;
+	if (memchr(start, ':', len) == NULL)
+		return NULL;	/* no scheme, no URI: "*" above all, which is REGISTER's alone (RFC 3261 §10.2.2) */
 	return strndup(start, len);
 }
 

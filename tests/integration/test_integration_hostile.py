@@ -41,6 +41,7 @@ class Peer:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.connect(("127.0.0.1", recorder.port))
         self.port = self.udp.getsockname()[1]
+        self.contact = None
         self.begin()
 
     def begin(self):
@@ -56,7 +57,7 @@ class Peer:
                f"From: <sip:src@example.org>;tag={self.tag}\r\n" \
                f"To: <sip:srs@example.org>{';tag=' + self.to_tag if self.to_tag else ''}\r\n" \
                f"Call-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n" \
-               f"Contact: <sip:src@127.0.0.1:{self.port}>;+sip.src\r\n{headers}"
+               f"Contact: {self.contact or f'<sip:src@127.0.0.1:{self.port}>;+sip.src'}\r\n{headers}"
         if body:
             head += f"Content-Type: {kind}\r\n"
         self.udp.send(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
@@ -195,6 +196,10 @@ def test_an_answer_has_the_offers_m_lines_whatever_octets_stand_between(context)
         status, ports, _ = peer.invite([(4000, 1), (4002, 2)], version=3)
         check(status == 200 and all(ports), f"the session did not go on after its ACK: {status} {ports}")
         check(peer.bye() == 200 and drained(r), "the session did not end")
+        peer.begin()
+        peer.contact = "*"
+        status, _, text = peer.invite([(4000, 1)], metadata([(1, "one")]))
+        check(status == 400 and "Warning" in text, f"an INVITE whose Contact names nobody got {status}")
 
 
 def test_more_sessions_than_recordings_are_recorded_in_the_first_and_said(context):
