@@ -168,8 +168,11 @@ port_open(struct port *p, const struct config *c, uint16_t n_queues, char *why, 
 	if (err)
 		goto out;
 	mac_take(p);
-	if (p->profile == CONFIG_PROFILE_TAP)
+	if (p->profile == CONFIG_PROFILE_TAP) {
 		err = tap_kernel_side(c->media.device, c->media.kernel_address4, c->media.kernel_address6, why, why_len);
+		snprintf(p->interface, sizeof(p->interface), "%s", c->media.device);
+		p->dropped_before = tap_dropped(p->interface);
+	}
 out:
 	if (err)
 		port_close(p);
@@ -205,6 +208,7 @@ void
 port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer, uint64_t *errors)
 {
 	struct rte_eth_stats stats;
+	uint64_t dropped = 0;
 
 	*missed = *no_buffer = *errors = 0;
 	if (p->opened && rte_eth_stats_get(p->port_id, &stats) == 0) {
@@ -212,6 +216,10 @@ port_lost(const struct port *p, uint64_t *missed, uint64_t *no_buffer, uint64_t 
 		*no_buffer = stats.rx_nombuf;
 		*errors = stats.ierrors;
 	}
+	if (p->interface[0] != '\0')
+		dropped = tap_dropped(p->interface);
+	if (dropped > p->dropped_before)
+		*missed += dropped - p->dropped_before;
 }
 
 unsigned int

@@ -28,6 +28,8 @@ struct port {
 	struct rte_ring *feed[PORT_QUEUES_MAX];	/* profile ring: in ... */
 	struct rte_ring *sent[PORT_QUEUES_MAX];	/* ... and out */
 	char name[32];
+	char interface[16];	/* profile tap: the kernel counts what its queue drops ... */
+	uint64_t dropped_before;	/* ... from when there was nobody to take it */
 };
 
 /** MiB of packet buffers, for the EAL. */

@@ -153,6 +153,23 @@ interface_up(int fd, const char *interface)
 	return ioctl(fd, SIOCSIFFLAGS, &r) == 0;
 }
 
+uint64_t
+tap_dropped(const char *interface)
+{
+	char path[96];
+	unsigned long long n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/tx_dropped", interface);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu", &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
 enum srs_err
 tap_kernel_side(const char *interface, const char *address4, const char *address6, char *why, size_t why_len)
 {
