@@ -26,16 +26,15 @@ def check(holds, sentence):
 
 
 def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        while True:
+    """A port that is free for UDP and TCP now."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
             udp.bind(("127.0.0.1", 0))
-            port = udp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-                try:
-                    tcp.bind(("127.0.0.1", port))
-                    return port
-                except OSError:
-                    continue
+            try:
+                tcp.bind(("127.0.0.1", udp.getsockname()[1]))
+                return udp.getsockname()[1]
+            except OSError:
+                continue	# another's TCP port
 
 
 class Recorder:
@@ -68,7 +67,7 @@ class Recorder:
             "media.no_huge": "true",
             "limits.sessions_max": "300",
             "storage.devices": os.path.join(self.folder, "vault"),
-            "storage.segment_mib": "64",
+            "storage.segment_mib": "8",
             "storage.reserve_mib": "16",
             "keys.path": os.path.join(self.folder, "keys"),
             "http.port": str(self.http_port),

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Runs the integration tests: every function test_* of the modules test_<set>_*.py, one after the other.
+"""Runs the integration tests: every function test_* of the modules test_<set>_*.py, two at a time.
 
-    run.py --build DIR [--sanitized] [--only TEXT] integration|e2e
+    run.py --build DIR [--sanitized] [--only TEXT] [--jobs N] integration|e2e
 
 Prints "ok NAME (seconds)", "FAIL NAME: why" or "skip NAME: why" a test. A test takes a Context; raising Skip skips it
 visibly. Exit status 1 when one failed."""
 
 import argparse
+import concurrent.futures
 import glob
 import importlib.util
 import os
@@ -42,16 +43,8 @@ class Context:
         raise Skip(why)
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--sanitized", action="store_true")
-    parser.add_argument("--only", default="")
-    parser.add_argument("set", choices=["integration", "e2e"])
-    options = parser.parse_args()
-    context = Context(os.path.abspath(options.build), options.sanitized)
-    failed = 0
-    ran = 0
+def tests_of(options):
+    """(title, function) of every test that the options ask for."""
     for path in sorted(glob.glob(os.path.join(HERE, f"test_{options.set}_*.py"))):
         name = os.path.splitext(os.path.basename(path))[0]
         spec = importlib.util.spec_from_file_location(name, path)
@@ -59,27 +52,43 @@ def main():
         spec.loader.exec_module(module)
         for function in [f for f in vars(module) if f.startswith("test_")]:
             title = f"{name[5:]}.{function[5:]}"
-            if options.only not in title:
-                continue
-            if options.sanitized and getattr(vars(module)[function], "plain_only", False):
-                continue
-            begun = time.monotonic()
-            ran += 1
-            try:
-                vars(module)[function](context)
-                print(f"ok {title} ({time.monotonic() - begun:.1f} s)", flush=True)
-            except Skip as e:
-                print(f"skip {title}: {e}", flush=True)
-            except Failure as e:
-                failed += 1
-                print(f"FAIL {title}: {e}", flush=True)
-            except Exception:  # a bug of the test is a failure too
-                failed += 1
-                print(f"FAIL {title}: {traceback.format_exc(limit=4)}", flush=True)
-    if ran == 0:
+            plain_only = getattr(vars(module)[function], "plain_only", False)
+            if options.only in title and not (options.sanitized and plain_only):
+                yield title, vars(module)[function]
+
+
+def run_one(context, title, function):
+    """Run a test, print its line. Returns whether it did not fail."""
+    begun = time.monotonic()
+    try:
+        function(context)
+        line, good = f"ok {title} ({time.monotonic() - begun:.1f} s)", True
+    except Skip as e:
+        line, good = f"skip {title}: {e}", True
+    except Failure as e:
+        line, good = f"FAIL {title}: {e}", False
+    except Exception:  # a bug of the test is a failure too
+        line, good = f"FAIL {title}: {traceback.format_exc(limit=4)}", False
+    print(line, flush=True)
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--sanitized", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at a time: most of a test's time is waiting")
+    parser.add_argument("set", choices=["integration", "e2e"])
+    options = parser.parse_args()
+    context = Context(os.path.abspath(options.build), options.sanitized)
+    tests = list(tests_of(options))
+    if not tests:
         print(f"FAIL {options.set}: no test found")
-        failed += 1
-    return 1 if failed else 0
+        return 1
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda test: run_one(context, *test), tests))
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":
