@@ -20,7 +20,7 @@
 
 struct rte_mbuf;
 
-#define BURST_MAX 64
+#define BURST_MAX 32
 #define RX_LONG_MAX  4	/* packets longer than a buffer, of one burst */
 #define RX_LONG_SIZE (65536 + 64)	/* the longest IP packet and its link header */
 

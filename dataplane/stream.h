@@ -78,7 +78,8 @@ struct stream {
 	uint8_t number;		/* within the recording */
 	uint8_t payload_type;	/* last seen */
 	uint16_t address_i;
-	uint64_t frames, bytes, drops;
+	const struct unprotect_ctx *keys;	/* NULL: plain RTP */
+	uint64_t frames, bytes;
 	uint64_t last_tsc;
 	/* lines 1 to 3 */
 	struct ssrc first;
@@ -86,7 +87,7 @@ struct stream {
 	struct ssrc *more[STREAM_SSRC_MAX - 1];
 	struct stream *next;	/* of the same recording */
 	struct hold *hold;
-	const struct unprotect_ctx *keys;	/* NULL: plain RTP */
+	uint64_t drops;
 	uint64_t rtcp_early;	/* before any SSRC was known */
 	uint64_t lost_before;	/* of SSRCs and parts that ended */
 	uint64_t duplicates;	/* in all */
