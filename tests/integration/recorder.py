@@ -1,6 +1,7 @@
 """A recorder under test: capstand on a tap port of its own, its tool, its simulator. Each instance has its own
 folder, ports, interface and addresses, so that several can run side by side."""
 
+import itertools
 import json
 import os
 import re
@@ -38,18 +39,18 @@ def free_port():
 
 
 class Recorder:
-    count = 0
+    numbers = itertools.count(1)
 
     def __init__(self, build, sanitized=False, folder=None, prefix=(), **settings):
-        Recorder.count += 1
-        n = (os.getpid() * 7 + Recorder.count) % 250
+        number = next(Recorder.numbers)	# tests run side by side
+        n = (os.getpid() * 7 + number) % 250
         self.build = build
         self.sanitized = sanitized
         self.prefix = list(prefix)	# a command that starts the recorder: taskset
         self.folder = folder or tempfile.mkdtemp(prefix="capstan-")
         self.port = free_port()
         self.http_port = free_port()
-        self.device = f"cst{os.getpid() % 10000}x{Recorder.count % 100}"
+        self.device = f"cst{os.getpid() % 10000}x{number % 100}"
         self.net = f"198.18.{n + 1}"
         self.media = f"{self.net}.2"
         self.host = f"{self.net}.1"
