@@ -547,6 +547,8 @@ folder_remove(const struct bench *b)
 
 	if (b->keep_dir)
 		return;
+	snprintf(path, sizeof(path), "%s/lock", b->dir);
+	(void)unlink(path);
 	snprintf(path, sizeof(path), "%s/segments", b->dir);
 	if (rmdir(path) != 0 || rmdir(b->dir) != 0)
 		fprintf(stderr, "bench-pipeline: %s is left\n", b->dir);
