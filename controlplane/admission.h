@@ -1,5 +1,5 @@
 /* May a new recording session begin? Every bound that a call needs is asked before anything is taken, so that an SRC
- * hears 503 with Retry-After and fails over instead of getting a recording with holes (CONFORMANCE RS-10). Pure.
+ * hears 503 with Retry-After and fails over instead of getting a recording with holes (docs/rfc-coverage.md RS-10). Pure.
  * @thread control */
 #ifndef ADMISSION_H
 #define ADMISSION_H

@@ -1,5 +1,5 @@
 /* Which stream goes on in which m-line of a new offer. RFC 3264 §8 fixes order and number of m-lines; real SRCs move and
- * drop them, so a stream is found by its label, then its mid, then its place (CONFORMANCE SDP-05). Pure. @thread any */
+ * drop them, so a stream is found by its label, then its mid, then its place (docs/rfc-coverage.md SDP-05). Pure. @thread any */
 #ifndef BINDING_H
 #define BINDING_H
 

@@ -2,7 +2,7 @@
  * (controlplane/conn) and transactions (controlplane/transaction); above it controlplane/session decides. This layer
  * does what RFC 3261, 6026 and 3311 ask of any UAS: matching, CSeq rules, retransmission of 2xx until ACK, route
  * sets, Allow/Supported/Accept/Contact with +sip.srs on everything, and every refusal that needs no knowledge of
- * recording (CONFORMANCE §1.7: 400, 405, 413, 415, 420, 481, 482, 500, 501, 505).
+ * recording (docs/rfc-coverage.md SIP: 400, 405, 413, 415, 420, 481, 482, 500, 501, 505).
  *
  * A dialog is created by an INVITE and lives until on_ended() returned. @thread control */
 #ifndef DIALOG_H

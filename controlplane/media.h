@@ -1,7 +1,7 @@
 /* Where media arrives: which lcore takes a session, and which address and UDP port each of its m-lines gets. The
- * address chooses the lcore, the port the slot (DESIGN §1.1, §1.2). Ports come singly (RTCP muxed) or as an even/odd
+ * address chooses the lcore, the port the slot (docs/architecture.md). Ports come singly (RTCP muxed) or as an even/odd
  * pair (RTCP on port + 1, RFC 3550 §11); taking and giving back are O(1), and a port that was given back rests for
- * media.port_quarantine_ms, so that late packets of one call never enter the next (CONFORMANCE RTP-20).
+ * media.port_quarantine_ms, so that late packets of one call never enter the next (docs/rfc-coverage.md RTP-20).
  * @thread control */
 #ifndef MEDIA_H
 #define MEDIA_H

@@ -1,4 +1,4 @@
-/* rs-metadata (RFC 7865) and the dialects that real SRCs send (CONFORMANCE §1.3, ENVIRONMENT): one model, a list of
+/* rs-metadata (RFC 7865) and the dialects that real SRCs send (docs/rfc-coverage.md META): one model, a list of
  * deviations, never a lost call. Parsing is bounded by a linear pre-scan before libxml2 sees a byte; DTDs, entities
  * and the network are out of reach. @thread any; a document has one owner */
 #ifndef METADATA_H
@@ -23,7 +23,7 @@ enum metadata_dialect {
 	METADATA_RECORDING,	/* urn:ietf:params:xml:ns:recording (Oracle, AudioCodes, Sonus) */
 	METADATA_SIPREC,	/* urn:ietf:params:xml:ns:siprec, root recording_metadata (BroadWorks) */
 	METADATA_NO_NAMESPACE,	/* right names, no namespace */
-	METADATA_HANDMADE,	/* the attribute style of test clients (ENVIRONMENT) */
+	METADATA_HANDMADE,	/* the attribute style of test clients (docs/rfc-coverage.md META-02) */
 };
 const char *metadata_dialect_name(enum metadata_dialect d);
 

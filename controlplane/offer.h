@@ -30,7 +30,7 @@ struct offer_codec {
 struct offer_address {
 	uint8_t ip_version;	/* 4, 6; 0: missing or unreadable */
 	uint8_t ip[16];
-	bool unspecified;	/* 0.0.0.0 or :: : never changes our direction (CONFORMANCE SDP-11) */
+	bool unspecified;	/* 0.0.0.0 or :: : never changes our direction (docs/rfc-coverage.md SDP-11) */
 };
 
 struct offer_media {

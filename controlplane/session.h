@@ -1,6 +1,6 @@
 /* Recording sessions: what SIP dialogs, the data plane and the catalog make together. One `struct sessions` holds them
  * all; a session is one recording session (its dialog, streams, recordings and state), a recording is one
- * communication session in it (DESIGN §1.5). Bodies of the structs: session_state.h, for session*.c alone.
+ * communication session in it (docs/architecture.md). Bodies of the structs: session_state.h, for session*.c alone.
  *
  * Life: OFFERED -> ARMED -> RECORDING <-> PAUSED -> DRAINING -> SEALED; FAILED only before RECORDING.
  * Everything is @thread control unless it says otherwise; nothing blocks and nothing touches a file. */

@@ -51,7 +51,7 @@ disposition_is_recording(const struct sessions *all, const struct sip_request *r
 	return false;
 }
 
-/* CONFORMANCE RS-01, RS-02, RS-12: is this a recording session? */
+/* docs/rfc-coverage.md RS-01, RS-02, RS-12: is this a recording session? */
 static bool
 policy_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
 {

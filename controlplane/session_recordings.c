@@ -1,4 +1,4 @@
-/* The recordings of a session: one for each communication session (DESIGN §1.5). R0 is opened at once; the first
+/* The recordings of a session: one for each communication session (docs/architecture.md). R0 is opened at once; the first
  * session_id binds to it, each further one opens its own. A recording is sealed when its communication session is
  * over and others live, else with the dialog. */
 #include "controlplane/session.h"

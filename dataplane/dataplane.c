@@ -46,7 +46,7 @@ chunks_of(const struct dataplane *dp)
 	return chunk_pool_need(dp->config, dp->n_lcores);
 }
 
-/* The arithmetic of DESIGN §3: all of it is taken now, or none. */
+/* The arithmetic of docs/architecture.md: all of it is taken now, or none. */
 static enum srs_err
 memory_check(const struct dataplane *dp, char *why, size_t why_len)
 {

@@ -38,7 +38,7 @@ struct config {
 	struct {
 		struct config_listen *listen; /* default udp and tcp 0.0.0.0:5060 */
 		unsigned int n_listen;
-		enum config_accept accept; /* default tolerant (CONFORMANCE RS-02) */
+		enum config_accept accept; /* default tolerant (docs/rfc-coverage.md RS-02) */
 		uint32_t body_bytes_max; /* 262,144; larger: 413 */
 		uint32_t message_bytes_max; /* 327,680 */
 		uint32_t connections_max; /* TCP; 1,024 */
@@ -127,7 +127,7 @@ void config_free(struct config *c);
 void config_notes(const struct config *c, const struct config_sources *from,
                   void (*line)(void *ctx, const char *sentence), void *ctx);
 
-/** The port and memory arithmetic (DESIGN §1.2, §3), as sentences; false in `*fits` when it does not fit. */
+/** The port and memory arithmetic (docs/architecture.md), as sentences; false in `*fits` when it does not fit. */
 struct config_arithmetic {
 	uint64_t ports_have, ports_need;
 	uint64_t memory_need, memory_have; /* bytes */

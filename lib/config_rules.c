@@ -11,12 +11,13 @@
 
 #include "lib/config_fields.h"
 
-/* What a chunk costs in a pool: the page and its head (DESIGN §3). A body is less than the page. */
+/* What a chunk costs in a pool: the page and its head (docs/architecture.md). A body is less than the page. */
 #define CHUNK_COST          (4096u + 64u)
 #define CHUNK_BODY          3900u		  /* of REEL_BODY_MAX, less the frame that did not fit any more */
 #define STREAM_COST         1024u		  /* slot, SSRC contexts, views */
 #define ADDRESS_COST        (65536u * 4u)	  /* slot_of[] of one address */
-#define DEVICE_COST         (16u * 1024 * 1024)	  /* 1 MiB blocks and rings of one writer */
+#define DEVICE_COST         (72u * 1024 * 1024)	  /* 64 blocks of 1 MiB and the rings of one writer */
+#define RECORDING_COST      (5u * 1024)		  /* keys and trees of two parts in each writer */
 #define BASE_COST           (96u * 1024 * 1024)	  /* EAL, packet buffers, control plane */
 #define NAME_MAX_INTERFACE  (IF_NAMESIZE - 1)
 
@@ -419,7 +420,7 @@ config_arithmetic(const struct config *c, struct config_arithmetic *out)
 	out->ports_have = n * range;
 	out->ports_need = (uint64_t)c->limits.streams_max * 2;
 	out->memory_need = chunks * CHUNK_COST + (uint64_t)c->limits.streams_max * STREAM_COST +
-	                   (uint64_t)c->media.n_addresses * ADDRESS_COST + (uint64_t)c->storage.n_devices * DEVICE_COST +
+	                   (uint64_t)c->media.n_addresses * ADDRESS_COST + c->storage.n_devices * (DEVICE_COST + (uint64_t)c->limits.recordings_max * RECORDING_COST) +
 	                   BASE_COST;
 	out->memory_have = memory_have(c);
 	ports_fit = out->ports_need <= out->ports_have;

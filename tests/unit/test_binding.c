@@ -1,4 +1,4 @@
-/* Which stream goes on in which m-line: label, then mid, then place (CONFORMANCE SDP-05). */
+/* Which stream goes on in which m-line: label, then mid, then place (docs/rfc-coverage.md SDP-05). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
