@@ -219,6 +219,19 @@ stream_json(const struct reel_seal_stream *s, uint32_t part, const struct timeli
 	return row;
 }
 
+/* The totals of one stream number in every part and under every SSRC, so that a stream's rows stand together. */
+static void
+add_stream_rows(cJSON *rows, const struct tape *t, unsigned int number, const struct timeline *time)
+{
+	for (unsigned int i = 0; i < t->n_parts; i++) {
+		const struct tape_part *p = &t->parts[i];
+
+		for (unsigned int k = 0; p->sealed && k < p->seal.n_streams; k++)
+			if (p->streams[k].stream == number)
+				cJSON_AddItemToArray(rows, stream_json(&p->streams[k], p->part, time));
+	}
+}
+
 static cJSON *
 show_json(const struct tape *t, const struct timeline *time, const struct verify_report *v, const struct showing *s)
 {
@@ -260,9 +273,8 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 		cJSON_AddItemToArray(participants, p);
 	}
 	streams = cJSON_AddArrayToObject(document, "streams");
-	for (unsigned int i = 0; i < t->n_parts; i++)
-		for (unsigned int k = 0; t->parts[i].sealed && k < t->parts[i].seal.n_streams; k++)
-			cJSON_AddItemToArray(streams, stream_json(&t->parts[i].streams[k], t->parts[i].part, time));
+	for (unsigned int number = 0; number <= UINT8_MAX; number++)
+		add_stream_rows(streams, t, number, time);
 	findings = cJSON_AddArrayToObject(document, "findings");
 	for (unsigned int i = 0; i < s->n_findings; i++)
 		cJSON_AddItemToArray(findings, cJSON_CreateString(s->findings[i]));
