@@ -182,6 +182,24 @@ the_timeline_has_every_packet_in_its_place(void **state)
 	vault_close(v);
 }
 
+/* A seal may claim anything: 2^60 missing chunks cost no more than two. */
+static void
+holes_are_counted_by_ranges_not_one_by_one(void **state)
+{
+	const uint64_t far = (uint64_t)1 << 60;
+	struct reel_seal_missing missing[] = { { 1, far - 1 } };
+	struct tape_chunk chunks[] = { { .head.chunk_no = 0 }, { .head.chunk_no = far }, { .head.chunk_no = far + 2 } };
+	struct tape_part p = { .chunks = chunks, .n_chunks = 2, .sealed = true };
+
+	p.seal.missing = missing;
+	p.seal.n_missing = 1;
+	p.seal.n_chunks = 2;
+	assert_int_equal(tape_holes(&p, ignore, NULL), 0);
+	p.n_chunks = 3; /* far + 1 is in no list */
+	p.seal.n_chunks = 3;
+	assert_int_equal(tape_holes(&p, ignore, NULL), 1);
+}
+
 static void
 unknown_recording_is_invalid(void **state)
 {
@@ -206,6 +224,7 @@ main(void)
 		cmocka_unit_test(a_chunk_taken_out_is_found),
 		cmocka_unit_test(another_nodes_signature_is_refused),
 		cmocka_unit_test(the_timeline_has_every_packet_in_its_place),
+		cmocka_unit_test(holes_are_counted_by_ranges_not_one_by_one),
 		cmocka_unit_test(unknown_recording_is_invalid),
 	};
 
