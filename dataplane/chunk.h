@@ -29,7 +29,6 @@ struct chunk {
 	uint16_t flags;		/* REEL_CHUNK_END, _FINAL, _DOCUMENTS */
 	struct seal_order *seal;	/* with END: owned by the chunk until the writer takes it */
 	uint8_t *body;		/* REEL_SLOT_SIZE bytes, page aligned; REEL_BODY_MAX of them used */
-	uint64_t spare;
 };
 static_assert(sizeof(struct chunk) == SRS_CACHE_LINE, "a chunk's descriptor is one line");
 
