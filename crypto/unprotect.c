@@ -10,10 +10,11 @@ struct unprotect_engine {
 };
 
 struct unprotect_engine *
-unprotect_engine_create(void)
+unprotect_engine_create(enum unprotect_engine_kind kind)
 {
 	struct unprotect_engine *e = calloc(1, sizeof(*e));
 
+	(void)kind;
 	if (e != NULL)
 		e->plain_roc = PACKET_INDEX_PLAIN_ROC;
 	return e;
@@ -60,6 +61,6 @@ unprotect_burst(struct unprotect_engine *e, struct unprotect_op *op[], uint16_t 
 		if (op[i]->keys == NULL)
 			plain_unprotect(e, op[i]);
 		else
-			op[i]->result = UNPROTECT_NO_KEY; /* no SRTP engine was chosen at start */
+			op[i]->result = UNPROTECT_BAD_TAG; /* no SRTP engine was chosen at start */
 	}
 }

@@ -7,6 +7,7 @@
  *   stream_add      -> EVENT_STREAM_INSTALLED   (RTP on the port is recorded from here on)
  *   note            -> EVENT_NOTE_WRITTEN       (SIP bodies, metadata: documents of the recording)
  *   stream_update / stream_bind / part_start    (hold, codecs, source; another recording; the next DEK)
+ *   stream_rekey    -> EVENT_STREAM_REKEYED     (SRTP: another key generation; DTLS: the first)
  *   stream_remove   -> EVENT_STREAM_REMOVED     (totals; the port rests, then is free)
  *   recording_seal  -> EVENT_RECORDING_SEALED   (FINAL chunk and seal are durable)
  *
@@ -21,6 +22,7 @@
 
 #include "crypto/keystore.h"
 #include "crypto/seal.h"
+#include "crypto/srtp_suite.h"
 #include "lib/config.h"
 #include "lib/reel.h"
 #include "lib/srs_err.h"
@@ -103,6 +105,7 @@ SRS_MUST_CHECK enum srs_err dataplane_recording_pause(struct dataplane *dp, uint
 
 /* ---- streams ---- */
 
+struct stream_keys;
 struct stream_spec {
 	uint32_t recording;
 	uint8_t number;			/* stream number within the recording */
@@ -112,6 +115,16 @@ struct stream_spec {
 	struct media_address source;	/* the offer's c= address, port 0: free; ip_version 0: any (latch) */
 	bool latch;			/* media.source: latch */
 	bool inactive;			/* packets are counted, not recorded (hold) */
+	bool secure;			/* SRTP: nothing is recorded that does not authenticate. Without keys yet: rx_drop_no_key */
+	bool dtls;			/* DTLS records of its source come back as EVENT_STREAM_PUNTED */
+	const struct stream_keys *keys;	/* with `secure`; NULL: dataplane_stream_rekey() follows. Borrowed for the call */
+};
+
+/* Master keys of one stream. Copied by what takes it; the caller wipes its own. */
+struct stream_keys {
+	struct srtp_master theirs[SRTP_MASTERS_MAX];	/* what protects their RTP and RTCP; several only with MKIs */
+	unsigned int n_theirs;
+	struct srtp_master ours;	/* for our receiver reports; suite NONE: we send none */
 };
 
 /** @return LIMIT (streams_max, ring) , STATE (port in use) */
@@ -124,6 +137,18 @@ SRS_MUST_CHECK enum srs_err dataplane_stream_update(struct dataplane *dp, uint32
 SRS_MUST_CHECK enum srs_err dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
                                                   uint8_t number, uint64_t cookie);
 SRS_MUST_CHECK enum srs_err dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie);
+
+/** New master keys: one that the stream has already keeps its context (ROC and replay window go on); another opens a
+ * key generation, used from its first packet that authenticates. Keys that are not named any more live on until then
+ * and srtp.rekey_grace_ms longer. -> EVENT_STREAM_REKEYED (installed)
+ * @return LIMIT (spare contexts or ring used up), UNSUPPORTED (suite, or the libsrtp2 engine's bound), STATE */
+SRS_MUST_CHECK enum srs_err dataplane_stream_rekey(struct dataplane *dp, uint32_t stream,
+                                                   const struct stream_keys *keys, uint64_t cookie);
+
+#define STREAM_DATAGRAM_MAX 1500
+/** Send a datagram from the stream's RTP address and port to where its last punted record came from (DTLS). Lost when
+ * the port does not take it, as datagrams are. No event. @return LIMIT (too long, or ring), STATE */
+SRS_MUST_CHECK enum srs_err dataplane_stream_send(struct dataplane *dp, uint32_t stream, struct span datagram);
 
 /** Relaxed look at a live stream, a burst old. @thread control */
 struct stream_view {
@@ -147,6 +172,8 @@ enum dataplane_event_kind {
 	EVENT_STREAM_UPDATED,
 	EVENT_STREAM_BOUND,
 	EVENT_STREAM_REMOVED,
+	EVENT_STREAM_REKEYED,
+	EVENT_STREAM_PUNTED,	/* a DTLS datagram; the cookie is stream_add's */
 	EVENT_RECORDING_PLACED,	/* first slot of a recording in a segment: for the catalog */
 	EVENT_SEGMENT_OPENED,
 	EVENT_SEGMENT_FINISHED,
@@ -167,6 +194,10 @@ struct dataplane_event {
 		struct {	/* STREAM_REMOVED */
 			uint64_t recorded, lost_upstream, dropped, duplicates;
 		} totals;
+		struct {	/* STREAM_PUNTED; valid during the call */
+			struct media_address source;
+			struct span datagram;
+		} punted;
 		struct {	/* PART_SEALED: of the part; RECORDING_SEALED: of the whole recording */
 			uint8_t digest[REEL_DIGEST_SIZE];
 			uint64_t n_frames, n_chunks, bytes;

@@ -675,7 +675,7 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 	if (!err && spec->file)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
-		lc->engine = unprotect_engine_create();
+		lc->engine = unprotect_engine_create(UNPROTECT_IPSEC_MB);
 		lc->joined = malloc((size_t)RX_LONG_MAX * RX_LONG_SIZE);
 		err = lc->engine != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
 	}

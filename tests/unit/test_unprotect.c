@@ -28,7 +28,7 @@ setup(void **state)
 
 	if (f == NULL)
 		return -1;
-	f->engine = unprotect_engine_create();
+	f->engine = unprotect_engine_create(UNPROTECT_IPSEC_MB);
 	*state = f;
 	return f->engine == NULL ? -1 : 0;
 }
@@ -151,12 +151,12 @@ static void
 protected_stream_without_an_engine_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	static const uint8_t some_keys[1];
+	static const struct unprotect_ctx some_keys = { .suite = SRTP_AES_CM_128_HMAC_SHA1_80, .tag_len = 10 };
 	struct unprotect_op *op = add(f, 0, 5);
 
-	op->keys = (const struct unprotect_ctx *)(const void *)some_keys;
+	op->keys = &some_keys;
 	run(f);
-	assert_int_equal(op->result, UNPROTECT_NO_KEY);
+	assert_int_equal(op->result, UNPROTECT_BAD_TAG);
 	assert_false(f->streams[0].started);
 }
 
