@@ -1,39 +1,76 @@
 #include "crypto/unprotect.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "crypto/secret.h"
+#include "crypto/unprotect_ipsec_mb.h"
 #include "lib/rtp.h"
 #include "lib/srs_assert.h"
 
 struct unprotect_engine {
-	uint32_t plain_roc; /* at which a plain stream's index begins */
+	enum unprotect_engine_kind kind;
+	struct unprotect_ipsec_mb *ipsec_mb;
 };
+
+bool
+unprotect_engine_runs(enum unprotect_engine_kind kind)
+{
+	return kind == UNPROTECT_IPSEC_MB && unprotect_ipsec_mb_runs();
+}
 
 struct unprotect_engine *
 unprotect_engine_create(enum unprotect_engine_kind kind)
 {
 	struct unprotect_engine *e = calloc(1, sizeof(*e));
 
-	(void)kind;
-	if (e != NULL)
-		e->plain_roc = PACKET_INDEX_PLAIN_ROC;
+	if (e == NULL)
+		return NULL;
+	e->kind = kind;
+	if (kind == UNPROTECT_IPSEC_MB)
+		e->ipsec_mb = unprotect_ipsec_mb_create();
+	if (e->ipsec_mb == NULL) {
+		free(e);
+		return NULL;
+	}
 	return e;
 }
 
 void
 unprotect_engine_destroy(struct unprotect_engine *e)
 {
+	if (e == NULL)
+		return;
+	unprotect_ipsec_mb_destroy(e->ipsec_mb);
 	free(e);
+}
+
+enum srs_err
+unprotect_ctx_init(struct unprotect_ctx *ctx, struct unprotect_engine *e, const struct srtp_master *master)
+{
+	enum srs_err err = unprotect_ipsec_mb_init(ctx, e->ipsec_mb, master);
+
+	if (err)
+		unprotect_ctx_wipe(ctx);
+	else
+		ctx->engine = (uint8_t)e->kind;
+	return err;
+}
+
+void
+unprotect_ctx_wipe(struct unprotect_ctx *ctx)
+{
+	secret_wipe(ctx, sizeof(*ctx));
 }
 
 /* Nothing to authenticate: the caller's source check stands in its place. The other three steps are SRTP's. */
 static void
-plain_unprotect(const struct unprotect_engine *e, struct unprotect_op *op)
+plain_unprotect(struct unprotect_op *op)
 {
 	uint16_t seq = (uint16_t)(op->packet[2] << 8 | op->packet[3]);
 
 	if (!op->index->started)
-		packet_index_start(op->index, e->plain_roc, seq);
+		packet_index_start(op->index, PACKET_INDEX_PLAIN_ROC, seq);
 	op->packet_index = packet_index_estimate(op->index, seq);
 	switch (packet_index_check(op->index, op->packet_index)) {
 	case PACKET_INDEX_NEW:
@@ -56,11 +93,17 @@ plain_unprotect(const struct unprotect_engine *e, struct unprotect_op *op)
 void
 unprotect_burst(struct unprotect_engine *e, struct unprotect_op *op[], uint16_t n)
 {
+	struct unprotect_op *secure[UNPROTECT_BURST_MAX];
+	uint16_t n_secure = 0;
+
+	srs_assert_hot(n <= UNPROTECT_BURST_MAX);
 	for (uint16_t i = 0; i < n; i++) {
 		srs_assert_hot(op[i]->len >= RTP_HEADER_SIZE);
 		if (op[i]->keys == NULL)
-			plain_unprotect(e, op[i]);
+			plain_unprotect(op[i]);
 		else
-			op[i]->result = UNPROTECT_BAD_TAG; /* no SRTP engine was chosen at start */
+			secure[n_secure++] = op[i];
 	}
+	if (n_secure != 0)
+		unprotect_ipsec_mb_burst(e->ipsec_mb, secure, n_secure);
 }

@@ -48,7 +48,7 @@ static_assert(offsetof(struct unprotect_ctx, key) == 64, "line 0 overflowed");
 static_assert(sizeof(struct unprotect_ctx) == 17 * 64, "an odd number of lines, so that contexts spread over sets");
 
 struct unprotect_op {
-	uint8_t *packet;	/* RTP header first; decrypted in place. 32 bytes around its end may be written */
+	uint8_t *packet;	/* RTP header first; decrypted in place. */
 	uint16_t len;		/* in: with tag and MKI; out with OK: the RTP packet alone */
 	uint16_t result;	/* enum unprotect_result */
 	uint32_t roc_guess;	/* the ROC to try when `index` is not started */

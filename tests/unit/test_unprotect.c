@@ -1,4 +1,4 @@
-/* The plain engine: the four steps a packet takes, alone and in bursts with several packets of one stream. */
+/* Plain RTP: the four steps a packet takes, alone and in bursts with several packets of one stream. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,19 +147,6 @@ sender_that_restarts_below_the_window_is_heard_again(void **state)
 	assert_int_equal(op[2]->packet_index, 0x20000 + 9);
 }
 
-static void
-protected_stream_without_an_engine_is_refused(void **state)
-{
-	struct fixture *f = *state;
-	static const struct unprotect_ctx some_keys = { .suite = SRTP_AES_CM_128_HMAC_SHA1_80, .tag_len = 10 };
-	struct unprotect_op *op = add(f, 0, 5);
-
-	op->keys = &some_keys;
-	run(f);
-	assert_int_equal(op->result, UNPROTECT_BAD_TAG);
-	assert_false(f->streams[0].started);
-}
-
 int
 main(void)
 {
@@ -169,7 +156,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(second_packet_of_a_burst_sees_the_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_packet_is_too_old_and_moves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(sender_that_restarts_below_the_window_is_heard_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(protected_stream_without_an_engine_is_refused, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

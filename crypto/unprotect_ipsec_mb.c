@@ -1,0 +1,507 @@
+#include "crypto/unprotect_ipsec_mb.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <intel-ipsec-mb.h>
+
+#include "crypto/secret.h"
+#include "crypto/srtp_kdf.h"
+#include "lib/rtp.h"
+#include "lib/srs_assert.h"
+
+#define LINE		64
+#define SHA1_BLOCK	64
+#define ROC_SIZE	4
+#define AES_BLOCK	16
+#define GCM_IV_SIZE	12
+#define KEY_SIZES	3 /* AES-128, 192, 256 */
+/* Where ipsec-mb's VAES code looks for the powers of the hash key that a packet of up to 16 blocks needs: the last 256
+ * bytes of the key data. Elsewhere the prefetch is of no use and does no harm. */
+#define GCM_POWERS_AT	(UNPROTECT_GCM_SCHEDULE - 256)
+#define PREFETCH_AHEAD	4
+
+static_assert(sizeof(struct gcm_key_data) <= UNPROTECT_GCM_SCHEDULE, "the library's keys fit");
+static_assert(UNPROTECT_BURST_MAX <= IMB_MAX_BURST_SIZE, "one burst of ours is one of the library's");
+
+/* One AES-CM packet on its way. */
+struct cm_packet {
+	struct unprotect_op *op;
+	uint64_t index;		/* that its tag was computed for */
+	uint16_t auth_len;	/* RTP packet without MKI and tag */
+	uint16_t header_len;
+};
+
+struct unprotect_ipsec_mb {
+	IMB_MGR *mgr;
+	struct cm_packet cm[UNPROTECT_BURST_MAX];
+	uint8_t over[UNPROTECT_BURST_MAX][ROC_SIZE];	/* what the ROC stands over */
+	alignas(LINE) uint8_t tag[UNPROTECT_BURST_MAX][SRTP_AUTH_KEY_SIZE + 12];
+	uint8_t iv[UNPROTECT_BURST_MAX][AES_BLOCK];
+	IMB_JOB hash[UNPROTECT_BURST_MAX];
+	IMB_JOB cipher[UNPROTECT_BURST_MAX];
+};
+
+/* ---- the packet ---- */
+
+static inline uint32_t
+load_be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static inline uint16_t
+seq_of(const uint8_t *packet)
+{
+	return (uint16_t)(packet[2] << 8 | packet[3]);
+}
+
+/* RTP header with CSRC list and extension. @rfc 3550 §5.1, §5.3.1 */
+static inline uint16_t
+header_len_of(const uint8_t *packet, uint16_t len)
+{
+	uint32_t n = RTP_HEADER_SIZE + 4u * (packet[0] & 0x0f);
+
+	if (__builtin_expect((packet[0] & 0x10) != 0, 0))
+		n += n + 4 <= len ? 4 + 4u * (uint32_t)(packet[n + 2] << 8 | packet[n + 3]) : len;
+	return n <= len ? (uint16_t)n : 0; /* 0: does not fit, and cannot be */
+}
+
+static inline uint64_t
+estimate(const struct unprotect_op *op)
+{
+	uint16_t seq = seq_of(op->packet);
+
+	if (__builtin_expect(!op->index->started, 0))
+		return (uint64_t)op->roc_guess << 16 | seq;
+	return packet_index_estimate(op->index, seq);
+}
+
+/* The second half of the four steps, for a packet that authenticated under `index`. */
+static inline bool
+accept(struct unprotect_op *op, uint64_t index)
+{
+	enum packet_index_check check = PACKET_INDEX_NEW;
+
+	op->packet_index = index;
+	if (__builtin_expect(!op->index->started, 0))
+		packet_index_start(op->index, (uint32_t)(index >> 16), (uint16_t)index);
+	else
+		check = packet_index_check(op->index, index);
+	if (__builtin_expect(check != PACKET_INDEX_NEW, 0)) {
+		op->result = check == PACKET_INDEX_REPLAYED ? UNPROTECT_REPLAYED : UNPROTECT_TOO_OLD;
+		return false;
+	}
+	packet_index_commit(op->index, index);
+	op->result = UNPROTECT_OK;
+	return true;
+}
+
+/* ---- AES-CM with HMAC-SHA1 ---- */
+
+static void
+hash_job(struct unprotect_ipsec_mb *e, unsigned int i, const struct cm_packet *p)
+{
+	const struct unprotect_ctx *keys = p->op->keys;
+	uint32_t roc = __builtin_bswap32((uint32_t)(p->index >> 16));
+	uint8_t *end = p->op->packet + p->auth_len;
+	IMB_JOB *job = &e->hash[i];
+
+	memcpy(e->over[i], end, ROC_SIZE);
+	memcpy(end, &roc, ROC_SIZE); /* RFC 3711 §4.2: the tag covers packet || ROC */
+	job->src = p->op->packet;
+	job->msg_len_to_hash_in_bytes = (uint64_t)p->auth_len + ROC_SIZE;
+	job->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)keys->ipad;
+	job->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)keys->opad;
+}
+
+/* Put back what the ROC stood over, then compare with the tag that came. Time depends on the tag's length alone. */
+static inline bool
+tag_matches(const struct unprotect_ipsec_mb *e, unsigned int i, const struct cm_packet *p)
+{
+	const struct unprotect_ctx *keys = p->op->keys;
+	uint8_t *end = p->op->packet + p->auth_len;
+	const uint8_t *came = end + keys->mki_len;
+	uint64_t a, b;
+	uint32_t c, d, tail = 0;
+
+	memcpy(end, e->over[i], ROC_SIZE);
+	memcpy(&c, came, sizeof(c));
+	memcpy(&d, e->tag[i], sizeof(d));
+	if (keys->tag_len == 4)
+		return c == d;
+	memcpy(&a, came, sizeof(a));
+	memcpy(&b, e->tag[i], sizeof(b));
+	tail = (uint32_t)(came[8] ^ e->tag[i][8]) | (uint32_t)(came[9] ^ e->tag[i][9]);
+	return ((a ^ b) | tail) == 0;
+}
+
+/* One more tag, after a packet before it in the burst moved the index. */
+static bool
+authenticate_again(struct unprotect_ipsec_mb *e, unsigned int i, struct cm_packet *p, uint64_t index)
+{
+	p->index = index;
+	hash_job(e, i, p);
+	IMB_SUBMIT_HASH_BURST_NOCHECK(e->mgr, &e->hash[i], 1, IMB_AUTH_HMAC_SHA_1);
+	return tag_matches(e, i, p);
+}
+
+/* IV = (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16). @rfc 3711 §4.1.1 */
+static inline void
+cm_iv(uint8_t iv[AES_BLOCK], const struct unprotect_ctx *keys, const uint8_t *packet, uint64_t index)
+{
+	uint64_t high, low;
+	uint32_t ssrc;
+
+	memcpy(&high, keys->salt, 8);
+	memcpy(&low, keys->salt + 8, 8);
+	memcpy(&ssrc, packet + 8, 4); /* as on the wire, which is its place in the IV */
+	high ^= (uint64_t)ssrc << 32;
+	low ^= __builtin_bswap64(index << 16);
+	memcpy(iv, &high, 8);
+	memcpy(iv + 8, &low, 8);
+}
+
+/* @return false: too short, or another MKI; it has its result */
+static inline bool
+cm_prepare(struct unprotect_op *op, struct cm_packet *p)
+{
+	const struct unprotect_ctx *keys = op->keys;
+	uint32_t trailer = (uint32_t)keys->tag_len + keys->mki_len;
+
+	op->result = UNPROTECT_BAD_TAG;
+	if (op->len < RTP_HEADER_SIZE + trailer)
+		return false;
+	p->op = op;
+	p->auth_len = (uint16_t)(op->len - trailer);
+	p->header_len = header_len_of(op->packet, p->auth_len);
+	if (p->header_len == 0)
+		return false;
+	if (__builtin_expect(keys->mki_len != 0, 0) && memcmp(op->packet + p->auth_len, keys->mki, keys->mki_len) != 0)
+		return false; /* an MKI is public */
+	p->index = estimate(op);
+	return true;
+}
+
+static void
+cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_size[KEY_SIZES])
+{
+	for (unsigned int size = 0; size < KEY_SIZES; size++) {
+		unsigned int n_jobs = 0;
+
+		if (by_size[size] == 0)
+			continue;
+		for (unsigned int i = 0; i < n; i++) {
+			const struct cm_packet *p = &e->cm[i];
+			const struct unprotect_ctx *keys = p->op->keys;
+			IMB_JOB *job = &e->cipher[n_jobs];
+			uint64_t key_len = srtp_suite_shape(keys->suite)->key_len;
+
+			if (p->op->result != UNPROTECT_OK || key_len != 16 + 8 * size || p->auth_len == p->header_len)
+				continue;
+			cm_iv(e->iv[n_jobs], keys, p->op->packet, p->index);
+			job->enc_keys = keys->key.aes;
+			job->key_len_in_bytes = key_len;
+			job->src = p->op->packet;
+			job->dst = p->op->packet + p->header_len;
+			job->cipher_start_src_offset_in_bytes = p->header_len;
+			job->msg_len_to_cipher_in_bytes = (uint64_t)p->auth_len - p->header_len;
+			job->iv = e->iv[n_jobs];
+			n_jobs++;
+		}
+		if (n_jobs != 0)
+			IMB_SUBMIT_CIPHER_BURST_NOCHECK(e->mgr, e->cipher, n_jobs, IMB_CIPHER_CNTR,
+			                                IMB_DIR_DECRYPT, (IMB_KEY_SIZE_BYTES)(16 + 8 * size));
+	}
+}
+
+static void
+cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
+{
+	unsigned int by_size[KEY_SIZES] = { 0 };
+
+	for (unsigned int i = 0; i < n; i++)
+		hash_job(e, i, &e->cm[i]);
+	IMB_SUBMIT_HASH_BURST_NOCHECK(e->mgr, e->hash, n, IMB_AUTH_HMAC_SHA_1);
+	for (unsigned int i = 0; i < n; i++) {
+		struct cm_packet *p = &e->cm[i];
+		bool good = tag_matches(e, i, p);
+		uint64_t now = estimate(p->op);
+
+		if (__builtin_expect(now != p->index, 0))
+			good = authenticate_again(e, i, p, now);
+		if (__builtin_expect(!good, 0) || !accept(p->op, p->index))
+			continue;
+		p->op->len = p->auth_len;
+		by_size[(srtp_suite_shape(p->op->keys->suite)->key_len - 16) / 8]++;
+	}
+	cm_decrypt(e, n, by_size);
+}
+
+/* ---- AEAD ---- */
+
+struct gcm_work {
+	uint8_t iv[GCM_IV_SIZE];
+	uint8_t tag[SRTP_TAG_MAX];
+	uint8_t *payload;
+	uint64_t payload_len, header_len;
+};
+
+/* IV = (00 00 || SSRC || ROC || SEQ) XOR salt. @rfc 7714 §8.1 */
+static inline void
+gcm_iv(uint8_t iv[GCM_IV_SIZE], const struct unprotect_ctx *keys, const uint8_t *packet, uint64_t index)
+{
+	uint32_t first, ssrc = load_be32(packet + 8);
+	uint64_t rest;
+
+	memcpy(&first, keys->salt, 4);
+	memcpy(&rest, keys->salt + 4, 8);
+	first ^= __builtin_bswap32(ssrc >> 16);
+	rest ^= __builtin_bswap64((uint64_t)(ssrc & 0xffff) << 48 | index);
+	memcpy(iv, &first, 4);
+	memcpy(iv + 4, &rest, 8);
+}
+
+static inline bool
+gcm_prepare(const struct unprotect_op *op, struct gcm_work *w)
+{
+	const struct unprotect_ctx *keys = op->keys;
+	uint32_t trailer = (uint32_t)SRTP_TAG_MAX + keys->mki_len;
+
+	if (op->len < RTP_HEADER_SIZE + trailer)
+		return false;
+	w->header_len = header_len_of(op->packet, (uint16_t)(op->len - trailer));
+	w->payload = op->packet + w->header_len;
+	w->payload_len = op->len - trailer - w->header_len;
+	/* RFC 7714 §8.2: the tag ends the cipher text, the MKI follows it */
+	return w->header_len != 0 &&
+	       (keys->mki_len == 0 || memcmp(op->packet + op->len - keys->mki_len, keys->mki, keys->mki_len) == 0);
+}
+
+static inline void
+gcm_run(const struct unprotect_op *op, struct gcm_work *w, aes_gcm_enc_dec_t run)
+{
+	struct gcm_context_data ctx;
+
+	run((const struct gcm_key_data *)op->keys->key.gcm, &ctx, w->payload, w->payload, w->payload_len, w->iv, op->packet,
+	    w->header_len, w->tag, SRTP_TAG_MAX);
+}
+
+static inline bool
+gcm_tag_matches(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+static void
+gcm_one(struct unprotect_ipsec_mb *e, struct unprotect_op *op)
+{
+	bool aes_128 = op->keys->suite == SRTP_AEAD_AES_128_GCM;
+	struct gcm_work w;
+	uint64_t index;
+
+	op->result = UNPROTECT_BAD_TAG;
+	if (!gcm_prepare(op, &w))
+		return;
+	index = estimate(op);
+	gcm_iv(w.iv, op->keys, op->packet, index);
+	gcm_run(op, &w, aes_128 ? e->mgr->gcm128_dec : e->mgr->gcm256_dec);
+	if (__builtin_expect(!gcm_tag_matches(w.payload + w.payload_len, w.tag), 0)) {
+		/* the same key stream once more: the packet is as it came, for another key or ROC */
+		gcm_run(op, &w, aes_128 ? e->mgr->gcm128_enc : e->mgr->gcm256_enc);
+		return;
+	}
+	if (accept(op, index))
+		op->len = (uint16_t)(w.header_len + w.payload_len);
+}
+
+static inline void
+gcm_prefetch(const struct unprotect_ctx *keys)
+{
+	const uint8_t *at = keys->key.gcm;
+
+	for (unsigned int i = 0; i < UNPROTECT_AES_SCHEDULE; i += LINE)
+		__builtin_prefetch(at + i);
+	for (unsigned int i = GCM_POWERS_AT; i < UNPROTECT_GCM_SCHEDULE; i += LINE)
+		__builtin_prefetch(at + i);
+}
+
+/* ---- bursts ---- */
+
+static inline bool
+is_aead(const struct unprotect_op *op)
+{
+	return op->keys->suite >= SRTP_AEAD_AES_128_GCM;
+}
+static_assert(SRTP_AEAD_AES_128_GCM == SRTP_SUITES - 2 && SRTP_AEAD_AES_256_GCM == SRTP_SUITES - 1,
+              "AEAD suites are the last two");
+
+void
+unprotect_ipsec_mb_burst(struct unprotect_ipsec_mb *e, struct unprotect_op *op[], uint16_t n)
+{
+	struct unprotect_op *aead[UNPROTECT_BURST_MAX];
+	unsigned int n_cm = 0, n_aead = 0;
+
+	srs_assert_hot(n <= UNPROTECT_BURST_MAX);
+	for (uint16_t i = 0; i < n; i++) {
+		if (is_aead(op[i])) {
+			aead[n_aead++] = op[i];
+		} else if (cm_prepare(op[i], &e->cm[n_cm])) {
+			const uint8_t *at = op[i]->keys->key.aes;
+
+			for (unsigned int k = 0; k < UNPROTECT_AES_SCHEDULE; k += LINE)
+				__builtin_prefetch(at + k); /* for cm_decrypt() */
+			n_cm++;
+		}
+	}
+	if (n_cm != 0)
+		cm_burst(e, n_cm);
+	for (unsigned int i = 0; i < n_aead && i < PREFETCH_AHEAD; i++)
+		gcm_prefetch(aead[i]->keys);
+	for (unsigned int i = 0; i < n_aead; i++) {
+		if (i + PREFETCH_AHEAD < n_aead)
+			gcm_prefetch(aead[i + PREFETCH_AHEAD]->keys);
+		gcm_one(e, aead[i]);
+	}
+}
+
+/* ---- keys ---- */
+
+/* SHA-1 states behind the padded key. @rfc 2104 */
+static void
+hmac_states(struct unprotect_ctx *ctx, IMB_MGR *mgr, const uint8_t key[SRTP_AUTH_KEY_SIZE])
+{
+	uint8_t block[SHA1_BLOCK];
+
+	memset(block, 0x36, sizeof(block));
+	for (unsigned int i = 0; i < SRTP_AUTH_KEY_SIZE; i++)
+		block[i] ^= key[i];
+	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->ipad);
+	memset(block, 0x5c, sizeof(block));
+	for (unsigned int i = 0; i < SRTP_AUTH_KEY_SIZE; i++)
+		block[i] ^= key[i];
+	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->opad);
+	secret_wipe(block, sizeof(block));
+}
+
+static void
+cipher_expand(struct unprotect_ctx *ctx, IMB_MGR *mgr, const struct srtp_suite_shape *shape, const uint8_t *key)
+{
+	alignas(AES_BLOCK) uint8_t unused[UNPROTECT_AES_SCHEDULE]; /* decryption schedule: CTR has no use for it */
+
+	if (shape->aead && shape->key_len == 16)
+		IMB_AES128_GCM_PRE(mgr, key, (struct gcm_key_data *)ctx->key.gcm);
+	else if (shape->aead)
+		IMB_AES256_GCM_PRE(mgr, key, (struct gcm_key_data *)ctx->key.gcm);
+	else if (shape->key_len == 16)
+		IMB_AES_KEYEXP_128(mgr, key, ctx->key.aes, unused);
+	else if (shape->key_len == 24)
+		IMB_AES_KEYEXP_192(mgr, key, ctx->key.aes, unused);
+	else
+		IMB_AES_KEYEXP_256(mgr, key, ctx->key.aes, unused);
+	secret_wipe(unused, sizeof(unused));
+}
+
+enum srs_err
+unprotect_ipsec_mb_init(struct unprotect_ctx *ctx, struct unprotect_ipsec_mb *e, const struct srtp_master *master)
+{
+	const struct srtp_suite_shape *shape = srtp_suite_shape(master->suite);
+	struct srtp_kdf_master kdf = { .key_len = shape->key_len, .salt_len = shape->salt_len };
+	uint8_t cipher[SRTP_MASTER_KEY_MAX], auth[SRTP_AUTH_KEY_SIZE];
+	enum srs_err err;
+
+	memset(ctx, 0, sizeof(*ctx));
+	if (shape->key_len == 0 || master->mki_len > SRTP_MKI_MAX)
+		return SRS_ERR_UNSUPPORTED;
+	memcpy(kdf.key, master->key, shape->key_len);
+	memcpy(kdf.salt, master->salt, shape->salt_len);
+	err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_CIPHER, cipher, shape->key_len);
+	if (!err)
+		err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_SALT, ctx->salt, shape->salt_len);
+	if (!err && !shape->aead)
+		err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_AUTH, auth, sizeof(auth));
+	if (!err) {
+		ctx->suite = master->suite;
+		ctx->tag_len = shape->tag_len;
+		ctx->mki_len = master->mki_len;
+		memcpy(ctx->mki, master->mki, master->mki_len);
+		cipher_expand(ctx, e->mgr, shape, cipher);
+		if (!shape->aead)
+			hmac_states(ctx, e->mgr, auth);
+	}
+	secret_wipe(&kdf, sizeof(kdf));
+	secret_wipe(cipher, sizeof(cipher));
+	secret_wipe(auth, sizeof(auth));
+	return err;
+}
+
+/* ---- life ---- */
+
+static IMB_MGR *
+manager_create(void)
+{
+	IMB_MGR *mgr = alloc_mb_mgr(0);
+	IMB_ARCH arch;
+
+	if (mgr == NULL)
+		return NULL;
+	init_mb_mgr_auto(mgr, &arch);
+	if (imb_get_errno(mgr) == 0)
+		return mgr;
+	free_mb_mgr(mgr); /* no AES-NI here */
+	return NULL;
+}
+
+bool
+unprotect_ipsec_mb_runs(void)
+{
+	IMB_MGR *mgr = manager_create();
+
+	if (mgr != NULL)
+		free_mb_mgr(mgr);
+	return mgr != NULL;
+}
+
+struct unprotect_ipsec_mb *
+unprotect_ipsec_mb_create(void)
+{
+	size_t len = (sizeof(struct unprotect_ipsec_mb) + LINE - 1) & ~(size_t)(LINE - 1);
+	struct unprotect_ipsec_mb *e = aligned_alloc(LINE, len);
+
+	if (e == NULL)
+		return NULL;
+	memset(e, 0, len);
+	e->mgr = manager_create();
+	if (e->mgr == NULL) {
+		free(e);
+		return NULL;
+	}
+	for (unsigned int i = 0; i < UNPROTECT_BURST_MAX; i++) {
+		/* what is the same in every burst */
+		e->hash[i].auth_tag_output = e->tag[i];
+		e->hash[i].auth_tag_output_len_in_bytes = SRTP_AUTH_KEY_SIZE;
+		e->hash[i].hash_alg = IMB_AUTH_HMAC_SHA_1;
+		e->cipher[i].iv_len_in_bytes = AES_BLOCK;
+		e->cipher[i].cipher_mode = IMB_CIPHER_CNTR;
+		e->cipher[i].cipher_direction = IMB_DIR_DECRYPT;
+	}
+	return e;
+}
+
+void
+unprotect_ipsec_mb_destroy(struct unprotect_ipsec_mb *e)
+{
+	if (e == NULL)
+		return;
+	secret_wipe(e->mgr, imb_get_mb_mgr_size()); /* lanes keep bytes of packets */
+	free_mb_mgr(e->mgr);
+	secret_wipe(e, sizeof(*e));
+	free(e);
+}
