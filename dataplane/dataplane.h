@@ -146,9 +146,14 @@ SRS_MUST_CHECK enum srs_err dataplane_stream_rekey(struct dataplane *dp, uint32_
                                                    const struct stream_keys *keys, uint64_t cookie);
 
 #define STREAM_DATAGRAM_MAX 1500
-/** Send a datagram from the stream's RTP address and port to where its last punted record came from (DTLS). Lost when
- * the port does not take it, as datagrams are. No event. @return LIMIT (too long, or ring), STATE */
-SRS_MUST_CHECK enum srs_err dataplane_stream_send(struct dataplane *dp, uint32_t stream, struct span datagram);
+/** Send a datagram from the stream's RTP address and port (DTLS). Lost when the port does not take it, or has no way to
+ * the address, as datagrams are. No event.
+ *
+ * @param to  where to; ip_version 0: where the stream's last punted record came from. A DTLS client speaks before it
+ *            was spoken to, and a server answers each source by itself: both name the address
+ * @return    LIMIT (too long, or ring), STATE */
+SRS_MUST_CHECK enum srs_err dataplane_stream_send(struct dataplane *dp, uint32_t stream,
+                                                  const struct media_address *to, struct span datagram);
 
 /** Relaxed look at a live stream, a burst old. @thread control */
 struct stream_view {
