@@ -117,6 +117,7 @@ failed:
 #define RAW_CONFIG_WORD    RAW_TEXT
 #define RAW_CONFIG_LISTEN  RAW_TEXTS
 #define RAW_CONFIG_TEXTS   RAW_TEXTS
+#define RAW_CONFIG_PREFIXES RAW_TEXTS
 #define RAW_MEMBER(section, key, kind, ...) RAW_##kind(key)
 
 struct raw_node { CONFIG_NODE_FIELDS(RAW_MEMBER) };
@@ -126,6 +127,7 @@ struct raw_limits { CONFIG_LIMITS_FIELDS(RAW_MEMBER) };
 struct raw_storage { CONFIG_STORAGE_FIELDS(RAW_MEMBER) };
 struct raw_keys { CONFIG_KEYS_FIELDS(RAW_MEMBER) };
 struct raw_http { CONFIG_HTTP_FIELDS(RAW_MEMBER) };
+struct raw_srtp { CONFIG_SRTP_FIELDS(RAW_MEMBER) };
 struct raw {
 	struct raw_node *node;
 	struct raw_sip *sip;
@@ -134,6 +136,7 @@ struct raw {
 	struct raw_storage *storage;
 	struct raw_keys *keys;
 	struct raw_http *http;
+	struct raw_srtp *srtp;
 };
 
 static const cyaml_schema_value_t item_schema = {
@@ -155,6 +158,7 @@ static const cyaml_schema_value_t item_schema = {
 #define SCHEMA_CONFIG_WORD    SCHEMA_TEXT
 #define SCHEMA_CONFIG_LISTEN  SCHEMA_TEXTS
 #define SCHEMA_CONFIG_TEXTS   SCHEMA_TEXTS
+#define SCHEMA_CONFIG_PREFIXES SCHEMA_TEXTS
 #define SCHEMA_MEMBER(section, key, kind, ...) SCHEMA_##kind(section, key)
 
 static const cyaml_schema_field_t node_schema[] = { CONFIG_NODE_FIELDS(SCHEMA_MEMBER) CYAML_FIELD_END };
@@ -164,13 +168,14 @@ static const cyaml_schema_field_t limits_schema[] = { CONFIG_LIMITS_FIELDS(SCHEM
 static const cyaml_schema_field_t storage_schema[] = { CONFIG_STORAGE_FIELDS(SCHEMA_MEMBER) CYAML_FIELD_END };
 static const cyaml_schema_field_t keys_schema[] = { CONFIG_KEYS_FIELDS(SCHEMA_MEMBER) CYAML_FIELD_END };
 static const cyaml_schema_field_t http_schema[] = { CONFIG_HTTP_FIELDS(SCHEMA_MEMBER) CYAML_FIELD_END };
+static const cyaml_schema_field_t srtp_schema[] = { CONFIG_SRTP_FIELDS(SCHEMA_MEMBER) CYAML_FIELD_END };
 
 /* NULL is allowed for a section: that is one whose lines are all commented out. */
 #define SCHEMA_SECTION(name) \
 	CYAML_FIELD_MAPPING_PTR(#name, CYAML_FLAG_POINTER_NULL_STR | CYAML_FLAG_OPTIONAL, struct raw, name, name##_schema)
 static const cyaml_schema_field_t raw_schema[] = {
 	SCHEMA_SECTION(node),   SCHEMA_SECTION(sip),     SCHEMA_SECTION(media), SCHEMA_SECTION(limits),
-	SCHEMA_SECTION(storage), SCHEMA_SECTION(keys),   SCHEMA_SECTION(http),  CYAML_FIELD_END
+	SCHEMA_SECTION(storage), SCHEMA_SECTION(keys),   SCHEMA_SECTION(http),  SCHEMA_SECTION(srtp), CYAML_FIELD_END
 };
 static const cyaml_schema_value_t yaml_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, raw_schema) };
 
@@ -394,6 +399,7 @@ take_texts(const struct yaml_file *file, unsigned int field_i, char **items, uin
 #define TAKE_CONFIG_WORD    TAKE_TEXT
 #define TAKE_CONFIG_LISTEN  TAKE_TEXTS
 #define TAKE_CONFIG_TEXTS   TAKE_TEXTS
+#define TAKE_CONFIG_PREFIXES TAKE_TEXTS
 #define TAKE_MEMBER(section, key, kind, ...) \
 	if (!err && raw->section != NULL) \
 		err = TAKE_##kind(section, key);
@@ -665,19 +671,79 @@ set_listen(struct config *c, const struct config_setting *s, char **items, unsig
 }
 
 static enum srs_err
+set_prefixes(struct config *c, const struct config_setting *s, char **items, unsigned int n, char *why, size_t why_len)
+{
+	c->srtp.required_from = calloc(n != 0 ? n : 1, sizeof(*c->srtp.required_from));
+	if (c->srtp.required_from == NULL)
+		return SRS_ERR_NOMEM;
+	c->srtp.n_required_from = n;
+	for (unsigned int i = 0; i < n; i++) {
+		if (config_prefix_parse(items[i], &c->srtp.required_from[i]))
+			continue;
+		snprintf(why, why_len, "%s: '%.80s' must be a numeric address, a prefix like 10.0.0.0/8 without bits behind it, "
+		         "or all", s->origin, items[i]);
+		return SRS_ERR_INVALID;
+	}
+	return SRS_OK;
+}
+
+/* Each item is one of the choices, in whatever case, and none comes twice. */
+static enum srs_err
+items_choose(const struct config_field *f, const struct config_setting *s, char **items, unsigned int n, char *why,
+             size_t why_len)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (choice_index(f->choices, items[i]) < 0) {
+			snprintf(why, why_len, "%s: '%.60s' must be one of %s", s->origin, items[i], f->choices);
+			return SRS_ERR_INVALID;
+		}
+		for (unsigned int j = 0; j < i; j++) {
+			if (strcasecmp(items[i], items[j]) == 0) {
+				snprintf(why, why_len, "%s: %.60s is there twice; keep one", s->origin, items[i]);
+				return SRS_ERR_INVALID;
+			}
+		}
+	}
+	return SRS_OK;
+}
+
+/* Where the texts of a list stand. */
+static char ***
+texts_of(struct config *c, unsigned int field_i, unsigned int **n)
+{
+	switch (field_i) {
+	case CONFIG_FIELD_media_addresses:
+		*n = &c->media.n_addresses;
+		return &c->media.addresses;
+	case CONFIG_FIELD_srtp_suites:
+		*n = &c->srtp.n_suites;
+		return &c->srtp.suites;
+	default:
+		*n = &c->storage.n_devices;
+		return &c->storage.devices;
+	}
+}
+
+static enum srs_err
 set_list(struct config *c, unsigned int field_i, const struct config_setting *s, char *why, size_t why_len)
 {
 	const struct config_field *f = &config_fields[field_i];
 	char *items[CONFIG_ADDRESS_MAX] = { 0 };
 	char **copy;
-	unsigned int n;
+	unsigned int n, *n_out;
 	enum srs_err err = split_items(f, s, items, &n, why, why_len);
 
+	static_assert(CONFIG_PREFIX_MAX <= CONFIG_ADDRESS_MAX, "items[] holds every list");
+	static_assert(CONFIG_SUITE_MAX <= CONFIG_ADDRESS_MAX, "items[] holds every list");
 	static_assert(CONFIG_LISTEN_MAX <= CONFIG_ADDRESS_MAX, "items[] holds every list");
 	static_assert(CONFIG_DEVICE_MAX <= CONFIG_ADDRESS_MAX, "items[] holds every list");
 	if (!err && f->kind == CONFIG_LISTEN)
 		err = set_listen(c, s, items, n, why, why_len);
-	if (err || f->kind == CONFIG_LISTEN)
+	if (!err && f->kind == CONFIG_PREFIXES)
+		err = set_prefixes(c, s, items, n, why, why_len);
+	if (!err && f->choices != NULL)
+		err = items_choose(f, s, items, n, why, why_len);
+	if (err || f->kind != CONFIG_TEXTS)
 		goto out;
 	copy = calloc(n, sizeof(*copy));
 	if (copy == NULL) {
@@ -686,13 +752,8 @@ set_list(struct config *c, unsigned int field_i, const struct config_setting *s,
 	}
 	memcpy(copy, items, n * sizeof(*copy));
 	memset(items, 0, sizeof(items));
-	if (field_i == CONFIG_FIELD_media_addresses) {
-		c->media.addresses = copy;
-		c->media.n_addresses = n;
-	} else {
-		c->storage.devices = copy;
-		c->storage.n_devices = n;
-	}
+	*texts_of(c, field_i, &n_out) = copy;
+	*n_out = n;
 out:
 	for (unsigned int i = 0; i < CONFIG_ADDRESS_MAX; i++)
 		free(items[i]);
@@ -718,6 +779,7 @@ set_field(struct config *c, unsigned int field_i, const struct config_setting *s
 		return set_choice(f, s, member, why, why_len);
 	case CONFIG_LISTEN:
 	case CONFIG_TEXTS:
+	case CONFIG_PREFIXES:
 		return set_list(c, field_i, s, why, why_len);
 	default:
 		return set_number(f, s, member, why, why_len);
@@ -732,16 +794,19 @@ config_free(struct config *c)
 	for (unsigned int i = 0; i < CONFIG_FIELDS_N; i++) {
 		if (config_fields[i].kind == CONFIG_TEXT || config_fields[i].kind == CONFIG_WORD)
 			free(*(char **)((char *)c + field_offsets[i]));
+		if (config_fields[i].kind == CONFIG_TEXTS) {
+			unsigned int *n;
+			char **texts = *texts_of(c, i, &n);
+
+			for (unsigned int j = 0; j < *n; j++)
+				free(texts[j]);
+			free(texts);
+		}
 	}
 	for (unsigned int i = 0; i < c->sip.n_listen; i++)
 		free(c->sip.listen[i].address);
 	free(c->sip.listen);
-	for (unsigned int i = 0; i < c->media.n_addresses; i++)
-		free(c->media.addresses[i]);
-	free(c->media.addresses);
-	for (unsigned int i = 0; i < c->storage.n_devices; i++)
-		free(c->storage.devices[i]);
-	free(c->storage.devices);
+	free(c->srtp.required_from);
 	free(c);
 }
 

@@ -14,6 +14,8 @@
 #define CONFIG_LISTEN_MAX   16 /* SIP listeners */
 #define CONFIG_ADDRESS_MAX  64 /* media addresses */
 #define CONFIG_DEVICE_MAX   8  /* storage devices */
+#define CONFIG_SUITE_MAX    8  /* SRTP suites */
+#define CONFIG_PREFIX_MAX   64 /* address prefixes of one list */
 #define CONFIG_WHY_MAX      512
 
 enum config_transport { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS };
@@ -21,12 +23,21 @@ enum config_accept { CONFIG_ACCEPT_STRICT, CONFIG_ACCEPT_TOLERANT, CONFIG_ACCEPT
 enum config_profile { CONFIG_PROFILE_TAP, CONFIG_PROFILE_RING, CONFIG_PROFILE_PCAP };
 enum config_source { CONFIG_SOURCE_SIGNALLED, CONFIG_SOURCE_LATCH };
 enum config_suite { CONFIG_SUITE_AES_256_GCM = 1, CONFIG_SUITE_CHACHA20_POLY1305 = 2 }; /* REEL_SUITE_* */
+enum config_srtp_engine { CONFIG_SRTP_AUTO, CONFIG_SRTP_IPSEC_MB, CONFIG_SRTP_LIBSRTP2 };
+enum config_sdes { CONFIG_SDES_REFUSE, CONFIG_SDES_ALLOW };
 enum config_disk_engine { CONFIG_DISK_AUTO, CONFIG_DISK_IO_URING, CONFIG_DISK_PWRITE };
 
 struct config_listen {
 	enum config_transport transport;
 	char *address; /* numeric IPv4 or IPv6; "0.0.0.0" and "::" are any */
 	uint16_t port;
+};
+
+/* "10.0.0.0/8", "10.0.0.1" (all bits), "all" (ip_version 0). */
+struct config_prefix {
+	uint8_t ip_version; /* 4, 6; 0: every address of both */
+	uint8_t ip[16];	    /* network order; IPv4 in the first four */
+	uint8_t bits;
 };
 
 struct config {
@@ -99,6 +110,19 @@ struct config {
 		char *socket; /* auto: <run_dir>/api.sock; empty: none */
 		bool metrics; /* true */
 	} http;
+	struct {
+		bool enabled; /* true; else m-lines that ask for SRTP are refused */
+		enum config_srtp_engine engine; /* auto: ipsec-mb where this CPU runs it */
+		uint32_t libsrtp2_streams_max; /* SRTP streams at once with that engine: 500 */
+		char **suites; /* names as in a=crypto, preferred first; each known, none twice */
+		unsigned int n_suites;
+		enum config_sdes sdes_unprotected; /* keys in SDP over UDP or TCP; default refuse */
+		struct config_prefix *required_from; /* SRCs that must use SRTP; default nobody */
+		unsigned int n_required_from;
+		uint32_t rekey_grace_ms; /* how long a replaced key goes on to be taken: 2,000 */
+		bool dtls; /* true: DTLS-SRTP is taken too */
+		uint32_t dtls_handshakes_max; /* at once: 256 */
+	} srtp;
 };
 
 /** Where values come from, strongest last. Any pointer may be NULL. */
@@ -126,6 +150,10 @@ void config_free(struct config *c);
 /** Names that are accepted but have no effect here, one start-up line each: calls `line` with the sentence. */
 void config_notes(const struct config *c, const struct config_sources *from,
                   void (*line)(void *ctx, const char *sentence), void *ctx);
+
+/** Is the address in one of the prefixes? `ip`: network order, IPv4 in the first four. An IPv4 address mapped into IPv6
+ * (::ffff:a.b.c.d) counts as the IPv4 address that it is. @thread any */
+bool config_prefixes_hold(const struct config_prefix *prefixes, unsigned int n, int ip_version, const uint8_t *ip);
 
 /** The port and memory arithmetic (docs/architecture.md), as sentences; false in `*fits` when it does not fit. */
 struct config_arithmetic {

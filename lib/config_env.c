@@ -33,7 +33,6 @@ static const struct env_note env_notes[] = {
 	{ "TLS_PORT", CONFIG_U16, "SIP over TLS is not there yet; SIP listens on UDP and TCP only" },
 	{ "TLS_CERT_PATH", CONFIG_TEXT, "SIP over TLS is not there yet; the file is not read" },
 	{ "TLS_KEY_PATH", CONFIG_TEXT, "SIP over TLS is not there yet; the file is not read" },
-	{ "ENABLE_SRTP", CONFIG_BOOL, "SRTP is not there yet; media is taken as plain RTP" },
 	{ "ENABLE_AUDIO_PROCESSING", CONFIG_BOOL, "there is no audio processing yet; recordings are always bit-exact" },
 	{ "ENABLE_VAD", CONFIG_BOOL, "there is no voice activity detection yet; every packet is recorded" },
 	{ "ENABLE_NOISE_REDUCTION", CONFIG_BOOL, "there is no noise reduction yet; exports are as received" },
@@ -349,6 +348,8 @@ notes_of_values(const struct config *c, void (*line)(void *ctx, const char *sent
 		line(ctx, "keys.encrypt_metadata is false: SIP bodies and metadata are sealed but lie on disk in clear");
 	if (strcmp(c->keys.store, "memory") == 0)
 		line(ctx, "keys.store is memory: after a restart nobody can open what was recorded before");
+	if (c->srtp.enabled && c->srtp.sdes_unprotected == CONFIG_SDES_ALLOW)
+		line(ctx, "srtp.sdes_unprotected is allow: who sees the signalling can read the keys of calls over UDP and TCP");
 	if (c->http.enabled && strncmp(c->http.address, "127.", 4) != 0 && strcmp(c->http.address, "::1") != 0) {
 		snprintf(sentence, sizeof(sentence), "http.address %s: other hosts can read the REST interface, which asks "
 		         "for no password yet", c->http.address);

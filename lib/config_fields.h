@@ -19,7 +19,8 @@ enum config_kind {
 	CONFIG_CHOICE, /* an enum; its first value stands in the column "least" */
 	CONFIG_WORD,   /* a text that is one of the choices */
 	CONFIG_LISTEN,
-	CONFIG_TEXTS,
+	CONFIG_TEXTS, /* with choices: each is one of them, none twice */
+	CONFIG_PREFIXES,
 };
 
 #define CONFIG_NODE_FIELDS(X) \
@@ -91,9 +92,27 @@ enum config_kind {
 	X(http, socket, CONFIG_TEXT, "CAPSTAN_HTTP_SOCKET", "auto", 0, 107, NULL) \
 	X(http, metrics, CONFIG_BOOL, "ENABLE_METRICS", "true", 0, 0, NULL)
 
+#define CONFIG_SRTP_SUITES \
+	"AEAD_AES_256_GCM|AEAD_AES_128_GCM|AES_256_CM_HMAC_SHA1_80|AES_192_CM_HMAC_SHA1_80|AES_CM_128_HMAC_SHA1_80|" \
+	"AES_256_CM_HMAC_SHA1_32|AES_192_CM_HMAC_SHA1_32|AES_CM_128_HMAC_SHA1_32"
+#define CONFIG_SRTP_FIELDS(X) \
+	X(srtp, enabled, CONFIG_BOOL, "ENABLE_SRTP", "true", 0, 0, NULL) \
+	X(srtp, engine, CONFIG_CHOICE, "CAPSTAN_SRTP_ENGINE", "auto", CONFIG_SRTP_AUTO, 0, "auto|ipsec-mb|libsrtp2") \
+	X(srtp, libsrtp2_streams_max, CONFIG_U32, "CAPSTAN_SRTP_LIBSRTP2_STREAMS_MAX", "500", 0, 4000000, NULL) \
+	X(srtp, suites, CONFIG_TEXTS, "CAPSTAN_SRTP_SUITES", \
+	  "AEAD_AES_256_GCM\nAEAD_AES_128_GCM\nAES_256_CM_HMAC_SHA1_80\nAES_192_CM_HMAC_SHA1_80\n" \
+	  "AES_CM_128_HMAC_SHA1_80\nAES_256_CM_HMAC_SHA1_32\nAES_192_CM_HMAC_SHA1_32\nAES_CM_128_HMAC_SHA1_32", 1, \
+	  CONFIG_SUITE_MAX, CONFIG_SRTP_SUITES) \
+	X(srtp, sdes_unprotected, CONFIG_CHOICE, "CAPSTAN_SRTP_SDES_UNPROTECTED", "refuse", CONFIG_SDES_REFUSE, 0, \
+	  "refuse|allow") \
+	X(srtp, required_from, CONFIG_PREFIXES, "CAPSTAN_SRTP_REQUIRED_FROM", "", 0, CONFIG_PREFIX_MAX, NULL) \
+	X(srtp, rekey_grace_ms, CONFIG_TIME_MS, "CAPSTAN_SRTP_REKEY_GRACE_MS", "2000", 0, 60000, NULL) \
+	X(srtp, dtls, CONFIG_BOOL, "CAPSTAN_SRTP_DTLS", "true", 0, 0, NULL) \
+	X(srtp, dtls_handshakes_max, CONFIG_U32, "CAPSTAN_SRTP_DTLS_HANDSHAKES_MAX", "256", 1, 65536, NULL)
+
 #define CONFIG_FIELDS(X) \
 	CONFIG_NODE_FIELDS(X) CONFIG_SIP_FIELDS(X) CONFIG_MEDIA_FIELDS(X) CONFIG_LIMITS_FIELDS(X) \
-	CONFIG_STORAGE_FIELDS(X) CONFIG_KEYS_FIELDS(X) CONFIG_HTTP_FIELDS(X)
+	CONFIG_STORAGE_FIELDS(X) CONFIG_KEYS_FIELDS(X) CONFIG_HTTP_FIELDS(X) CONFIG_SRTP_FIELDS(X)
 
 #define CONFIG_FIELD_ID(section, key, ...) CONFIG_FIELD_##section##_##key,
 enum config_field_id { CONFIG_FIELDS(CONFIG_FIELD_ID) CONFIG_FIELDS_N };
@@ -144,6 +163,9 @@ bool config_number_parse(const struct config_field *field, const char *text, uin
 bool config_bool_parse(const char *text, bool *out);
 /** 4, 6, or 0 when `text` is no numeric address. `bytes` (16) may be NULL. */
 int config_address_parse(const char *text, uint8_t *bytes);
+
+/** "10.0.0.0/8", "::1", "all". @return false: none of these, or bits beyond the prefix */
+bool config_prefix_parse(const char *text, struct config_prefix *out);
 
 /** Fill what defaults to something derived, then check all rules that need more than one value. */
 SRS_MUST_CHECK enum srs_err config_rules_apply(struct config *c, const struct config_draft *d, char *why,

@@ -124,6 +124,47 @@ prefix_holds(const uint8_t *network, unsigned int prefix_len, const uint8_t *add
 	return rest == 0 || ((network[whole] ^ address[whole]) & (0xff00u >> rest) & 0xff) == 0;
 }
 
+bool
+config_prefix_parse(const char *text, struct config_prefix *out)
+{
+	unsigned int bits;
+	int version;
+
+	memset(out, 0, sizeof(*out));
+	if (strcasecmp(text, "all") == 0)
+		return true;
+	version = config_address_parse(text, out->ip);
+	bits = version == 4 ? 32 : 128;
+	if (version == 0)
+		version = prefix_parse(text, out->ip, &bits);
+	if (version == 0)
+		return false;
+	out->ip_version = (uint8_t)version;
+	out->bits = (uint8_t)bits;
+	for (unsigned int i = bits; i < (version == 4 ? 32u : 128u); i++) {
+		if (out->ip[i / 8] & (0x80u >> i % 8))
+			return false;
+	}
+	return true;
+}
+
+bool
+config_prefixes_hold(const struct config_prefix *prefixes, unsigned int n, int ip_version, const uint8_t *ip)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (ip_version == 6 && memcmp(ip, mapped, sizeof(mapped)) == 0) {
+		ip_version = 4;
+		ip += sizeof(mapped);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		if (prefixes[i].ip_version == 0 ||
+		    (prefixes[i].ip_version == ip_version && prefix_holds(prefixes[i].ip, prefixes[i].bits, ip)))
+			return true;
+	}
+	return false;
+}
+
 /* ---- derived defaults ---- */
 
 static enum srs_err

@@ -249,6 +249,54 @@ rules_across_values_hold(void **state)
 }
 
 static void
+srtp_suites_and_prefixes_are_read_and_checked(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t net10[16] = { 10, 1, 2, 3 }, net11[16] = { 11, 1, 2, 3 }, doc6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 9 };
+	static const uint8_t mapped[16] = { [10] = 0xff, [11] = 0xff, 10, 9, 9, 9 };
+	char *rows[] = { (char[]){ "ENABLE_SRTP=no" }, (char[]){ "CAPSTAN_SRTP_REQUIRED_FROM=all" },
+		         (char[]){ "CAPSTAN_SRTP_SUITES=aes_cm_128_hmac_sha1_80, AEAD_AES_128_GCM" }, NULL };
+	static const struct { const char *yaml, *part; } refused[] = {
+		{ "srtp:\n  suites: [AES_CM_128_HMAC_SHA1_80, F8_128_HMAC_SHA1_80]\n", "'F8_128_HMAC_SHA1_80' must be one of" },
+		{ "srtp:\n  suites: [AEAD_AES_128_GCM, aead_aes_128_gcm]\n", "twice" },
+		{ "srtp:\n  required_from: [\"10.0.0.1/8\"]\n", "'10.0.0.1/8'" },
+		{ "srtp:\n  required_from: [\"10.0.0.0/33\"]\n", "'10.0.0.0/33'" },
+		{ "srtp:\n  required_from: [sbc.example]\n", "numeric address" },
+		{ "srtp:\n  engine: openssl\n", "auto|ipsec-mb|libsrtp2" },
+		{ "srtp:\n  sdes_unprotected: maybe\n", "refuse|allow" },
+	};
+
+	assert_int_equal(load(f, NULL, NULL, NULL, NULL), SRS_OK);
+	assert_true(f->c->srtp.enabled);
+	assert_int_equal(f->c->srtp.n_suites, 8);
+	assert_string_equal(f->c->srtp.suites[0], "AEAD_AES_256_GCM");
+	assert_int_equal(f->c->srtp.sdes_unprotected, CONFIG_SDES_REFUSE);
+	assert_int_equal(f->c->srtp.n_required_from, 0);
+	assert_false(config_prefixes_hold(f->c->srtp.required_from, 0, 4, net10));
+
+	assert_int_equal(load(f, "srtp:\n  required_from: [\"10.0.0.0/8\", \"2001:db8::/32\", \"11.1.2.4\"]\n"
+	                         "  engine: libsrtp2\n  rekey_grace_ms: 1s\n", NULL, NULL, NULL), SRS_OK);
+	assert_int_equal(f->c->srtp.engine, CONFIG_SRTP_LIBSRTP2);
+	assert_int_equal(f->c->srtp.rekey_grace_ms, 1000);
+	assert_int_equal(f->c->srtp.n_required_from, 3);
+	assert_true(config_prefixes_hold(f->c->srtp.required_from, 3, 4, net10));
+	assert_false(config_prefixes_hold(f->c->srtp.required_from, 3, 4, net11));
+	assert_true(config_prefixes_hold(f->c->srtp.required_from, 3, 6, doc6));
+	assert_true(config_prefixes_hold(f->c->srtp.required_from, 3, 6, mapped));
+	assert_false(config_prefixes_hold(f->c->srtp.required_from, 3, 6, net10));
+
+	assert_int_equal(load(f, NULL, NULL, rows, NULL), SRS_OK);
+	assert_false(f->c->srtp.enabled);
+	assert_int_equal(f->c->srtp.n_suites, 2);
+	assert_string_equal(f->c->srtp.suites[1], "AEAD_AES_128_GCM");
+	assert_true(config_prefixes_hold(f->c->srtp.required_from, 1, 4, net11));
+	assert_true(config_prefixes_hold(f->c->srtp.required_from, 1, 6, doc6));
+
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		ASSERT_REFUSED(f, load(f, refused[i].yaml, NULL, NULL, NULL), refused[i].part, "line 2");
+}
+
+static void
 missing_file_is_an_io_error_that_names_it(void **state)
 {
 	struct fixture *f = *state;
@@ -390,6 +438,10 @@ sample_file_is_the_defaults_written_out(void **state)
 	assert_int_equal(preset->keys.rotation_interval_s, f->c->keys.rotation_interval_s);
 	assert_string_equal(preset->http.socket, f->c->http.socket);
 	assert_string_equal(preset->node.name, f->c->node.name);
+	assert_int_equal(preset->srtp.n_suites, f->c->srtp.n_suites);
+	for (unsigned int i = 0; i < preset->srtp.n_suites; i++)
+		assert_string_equal(preset->srtp.suites[i], f->c->srtp.suites[i]);
+	assert_int_equal(preset->srtp.rekey_grace_ms, f->c->srtp.rekey_grace_ms);
 	config_free(preset);
 }
 
@@ -406,6 +458,7 @@ main(void)
 		WITH_FIXTURE(env_file_knows_export_quotes_and_comments),
 		WITH_FIXTURE(refusals_name_place_setting_rule_and_remedy),
 		WITH_FIXTURE(rules_across_values_hold),
+		WITH_FIXTURE(srtp_suites_and_prefixes_are_read_and_checked),
 		WITH_FIXTURE(missing_file_is_an_io_error_that_names_it),
 		WITH_FIXTURE(section_with_all_lines_commented_out_is_fine),
 		WITH_FIXTURE(names_without_effect_are_answered_once),
