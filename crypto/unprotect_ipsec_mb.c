@@ -5,6 +5,7 @@
 
 #include <intel-ipsec-mb.h>
 
+#include "crypto/hmac_lanes.h"
 #include "crypto/secret.h"
 #include "crypto/srtp_kdf.h"
 #include "lib/rtp.h"
@@ -35,10 +36,11 @@ struct cm_packet {
 struct unprotect_ipsec_mb {
 	IMB_MGR *mgr;
 	struct cm_packet cm[UNPROTECT_BURST_MAX];
-	uint8_t over[UNPROTECT_BURST_MAX][ROC_SIZE];	/* what the ROC stands over */
-	alignas(LINE) uint8_t tag[UNPROTECT_BURST_MAX][SRTP_AUTH_KEY_SIZE + 12];
+	uint32_t over[UNPROTECT_BURST_MAX];	/* what the ROC stands over */
+	struct hmac_lanes *hmac;
+	struct hmac_lane lane[UNPROTECT_BURST_MAX];
+	struct hmac_tags tags;
 	uint8_t iv[UNPROTECT_BURST_MAX][AES_BLOCK];
-	IMB_JOB hash[UNPROTECT_BURST_MAX];
 	IMB_JOB cipher[UNPROTECT_BURST_MAX];
 };
 
@@ -102,51 +104,49 @@ accept(struct unprotect_op *op, uint64_t index)
 
 /* ---- AES-CM with HMAC-SHA1 ---- */
 
-static void
-hash_job(struct unprotect_ipsec_mb *e, unsigned int i, const struct cm_packet *p)
+static inline void
+lane_fill(struct unprotect_ipsec_mb *e, unsigned int i, const struct cm_packet *p)
 {
-	const struct unprotect_ctx *keys = p->op->keys;
 	uint32_t roc = __builtin_bswap32((uint32_t)(p->index >> 16));
 	uint8_t *end = p->op->packet + p->auth_len;
-	IMB_JOB *job = &e->hash[i];
 
-	memcpy(e->over[i], end, ROC_SIZE);
+	memcpy(&e->over[i], end, ROC_SIZE);
 	memcpy(end, &roc, ROC_SIZE); /* RFC 3711 §4.2: the tag covers packet || ROC */
-	job->src = p->op->packet;
-	job->msg_len_to_hash_in_bytes = (uint64_t)p->auth_len + ROC_SIZE;
-	job->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)keys->ipad;
-	job->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)keys->opad;
+	e->lane[i] = (struct hmac_lane){ p->op->keys, p->op->packet, (uint32_t)p->auth_len + ROC_SIZE };
 }
 
 /* Put back what the ROC stood over, then compare with the tag that came. Time depends on the tag's length alone. */
 static inline bool
-tag_matches(const struct unprotect_ipsec_mb *e, unsigned int i, const struct cm_packet *p)
+tag_matches(const struct cm_packet *p, uint32_t over, const struct hmac_tags *tags, unsigned int i)
 {
 	const struct unprotect_ctx *keys = p->op->keys;
 	uint8_t *end = p->op->packet + p->auth_len;
 	const uint8_t *came = end + keys->mki_len;
-	uint64_t a, b;
-	uint32_t c, d, tail = 0;
+	uint32_t word[2], differ;
+	uint16_t rest;
 
-	memcpy(end, e->over[i], ROC_SIZE);
-	memcpy(&c, came, sizeof(c));
-	memcpy(&d, e->tag[i], sizeof(d));
-	if (keys->tag_len == 4)
-		return c == d;
-	memcpy(&a, came, sizeof(a));
-	memcpy(&b, e->tag[i], sizeof(b));
-	tail = (uint32_t)(came[8] ^ e->tag[i][8]) | (uint32_t)(came[9] ^ e->tag[i][9]);
-	return ((a ^ b) | tail) == 0;
+	memcpy(end, &over, ROC_SIZE);
+	memcpy(&word[0], came, sizeof(word[0]));
+	differ = word[0] ^ tags->words[0][i];
+	if (keys->tag_len == ROC_SIZE)
+		return differ == 0;
+	memcpy(&word[1], came + 4, sizeof(word[1]));
+	memcpy(&rest, came + 8, sizeof(rest));
+	differ |= word[1] ^ tags->words[1][i];
+	differ |= (uint32_t)(rest ^ (uint16_t)tags->words[2][i]);
+	return differ == 0;
 }
 
 /* One more tag, after a packet before it in the burst moved the index. */
 static bool
 authenticate_again(struct unprotect_ipsec_mb *e, unsigned int i, struct cm_packet *p, uint64_t index)
 {
+	struct hmac_tags one;
+
 	p->index = index;
-	hash_job(e, i, p);
-	IMB_SUBMIT_HASH_BURST_NOCHECK(e->mgr, &e->hash[i], 1, IMB_AUTH_HMAC_SHA_1);
-	return tag_matches(e, i, p);
+	lane_fill(e, i, p);
+	hmac_lanes_run(e->hmac, &e->lane[i], 1, &one);
+	return tag_matches(p, e->over[i], &one, 0);
 }
 
 /* IV = (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16). @rfc 3711 §4.1.1 */
@@ -224,11 +224,11 @@ cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
 	unsigned int by_size[KEY_SIZES] = { 0 };
 
 	for (unsigned int i = 0; i < n; i++)
-		hash_job(e, i, &e->cm[i]);
-	IMB_SUBMIT_HASH_BURST_NOCHECK(e->mgr, e->hash, n, IMB_AUTH_HMAC_SHA_1);
+		lane_fill(e, i, &e->cm[i]);
+	hmac_lanes_run(e->hmac, e->lane, n, &e->tags);
 	for (unsigned int i = 0; i < n; i++) {
 		struct cm_packet *p = &e->cm[i];
-		bool good = tag_matches(e, i, p);
+		bool good = tag_matches(p, e->over[i], &e->tags, i);
 		uint64_t now = estimate(p->op);
 
 		if (__builtin_expect(now != p->index, 0))
@@ -479,15 +479,13 @@ unprotect_ipsec_mb_create(void)
 		return NULL;
 	memset(e, 0, len);
 	e->mgr = manager_create();
-	if (e->mgr == NULL) {
-		free(e);
+	e->hmac = hmac_lanes_create();
+	if (e->mgr == NULL || e->hmac == NULL) {
+		unprotect_ipsec_mb_destroy(e);
 		return NULL;
 	}
 	for (unsigned int i = 0; i < UNPROTECT_BURST_MAX; i++) {
 		/* what is the same in every burst */
-		e->hash[i].auth_tag_output = e->tag[i];
-		e->hash[i].auth_tag_output_len_in_bytes = SRTP_AUTH_KEY_SIZE;
-		e->hash[i].hash_alg = IMB_AUTH_HMAC_SHA_1;
 		e->cipher[i].iv_len_in_bytes = AES_BLOCK;
 		e->cipher[i].cipher_mode = IMB_CIPHER_CNTR;
 		e->cipher[i].cipher_direction = IMB_DIR_DECRYPT;
@@ -500,8 +498,11 @@ unprotect_ipsec_mb_destroy(struct unprotect_ipsec_mb *e)
 {
 	if (e == NULL)
 		return;
-	secret_wipe(e->mgr, imb_get_mb_mgr_size()); /* lanes keep bytes of packets */
-	free_mb_mgr(e->mgr);
+	if (e->mgr != NULL) {
+		secret_wipe(e->mgr, imb_get_mb_mgr_size());
+		free_mb_mgr(e->mgr);
+	}
+	hmac_lanes_destroy(e->hmac);
 	secret_wipe(e, sizeof(*e));
 	free(e);
 }
