@@ -49,7 +49,7 @@ enum unprotect_result srtcp_unprotect(struct srtcp *s, const struct srtcp_keys *
                                       uint8_t *packet, uint16_t *len);
 /** Encrypt and authenticate; SRTCP_TRAILER_MAX bytes of room behind `len` are needed.
  * @param index  1 to SRTCP_INDEX_MAX, never the same twice under a key: the caller counts it up
- * @return LIMIT: the index is used up @thread its own */
+ * @return LIMIT: the index is used up; NOMEM: libcrypto failed, the packet is spoiled @thread its own */
 SRS_MUST_CHECK enum srs_err srtcp_protect(struct srtcp *s, const struct srtcp_keys *keys, uint32_t index,
                                           uint8_t *packet, uint16_t *len);
 
