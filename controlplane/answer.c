@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "controlplane/offer.h"
+#include "controlplane/sdes.h"
 
 struct answer_writer {
 	char *out;
@@ -59,11 +60,44 @@ is_inactive(const struct offer_media *m, const struct answer_media *d)
 	return d->inactive || m->direction == OFFER_INACTIVE || m->direction == OFFER_RECVONLY;
 }
 
+/* RFC 4568 §5.1.2: one line, with the tag of the one that was chosen and a key of our own. */
+static void
+put_crypto(struct answer_writer *w, const struct answer_media *d)
+{
+	size_t n;
+
+	put(w, "a=crypto:");
+	n = w->full ? 0 : sdes_line_write(w->out + w->len, w->max - w->len, d->sdes.tag, d->sdes.ours);
+	w->full |= n == 0;
+	w->len += n;
+	put(w, "\r\n");
+}
+
+static void
+put_keying(struct answer_writer *w, const struct answer_media *d)
+{
+	if (d->sdes.ours != NULL)
+		put_crypto(w, d);
+	if (d->dtls.fingerprint != NULL)
+		put(w, "a=fingerprint:%s\r\na=setup:%s\r\n", d->dtls.fingerprint,
+		    d->dtls.setup == OFFER_SETUP_ACTIVE ? "active" : "passive");
+}
+
+/* A profile that promises SRTP is never accepted without a key, nor a plain one with it (RFC 4568 §5.1.2, 5763 §5). */
+static bool
+is_keyed(const struct offer_media *m, const struct answer_media *d)
+{
+	enum offer_keying keying = offer_media_keying(m);
+
+	return (d->sdes.ours != NULL) == (keying == OFFER_KEYING_SDES) &&
+	       (d->dtls.fingerprint != NULL) == (keying == OFFER_KEYING_DTLS);
+}
+
 static void
 put_media(struct answer_writer *w, const struct offer_media *m, const struct answer_media *d)
 {
 	/* RFC 3264 §6: a stream offered with port 0 is refused in the answer, whatever we would like. */
-	if (!d->accepted || d->port == 0 || m->port == 0 || m->formats[0] == '\0') {
+	if (!d->accepted || d->port == 0 || m->port == 0 || m->formats[0] == '\0' || !is_keyed(m, d)) {
 		put(w, "m=%s 0 %s %s\r\n", m->kind_text, m->profile_text, m->formats[0] ? m->formats : "0");
 		if (m->label[0] != '\0')
 			put(w, "a=label:%s\r\n", m->label);
@@ -80,6 +114,7 @@ put_media(struct answer_writer *w, const struct offer_media *m, const struct ans
 		put(w, "a=rtcp-mux\r\n");
 	else if (d->rtcp_port != 0 && d->rtcp_port != d->port + 1)
 		put(w, "a=rtcp:%u\r\n", d->rtcp_port);
+	put_keying(w, d);
 	put(w, is_inactive(m, d) ? "a=inactive\r\n" : "a=recvonly\r\n");
 }
 

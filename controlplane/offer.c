@@ -45,21 +45,28 @@ struct offer_reader {
 	struct offer_address address;	/* session-level c= */
 	enum offer_direction direction; /* session-level */
 	bool has_address, has_direction, has_fingerprint;
+	struct offer_dtls dtls;		/* session-level */
+	struct offer_crypto crypto[OFFER_CRYPTO_MAX];
+	unsigned int n_crypto;
 	bool media_has_address;
 	bool has_version, has_origin, has_name, has_time;
 	const char *why;
 };
 
-static void
-deviation(struct offer_reader *r, unsigned int line, const char *rule)
+void
+offer_deviate(struct offer *o, unsigned int line, const char *rule)
 {
-	struct offer *o = r->offer;
-
 	if (o->n_deviations == DEVIATIONS_MAX)
 		return;
 	o->deviations[o->n_deviations].line = line;
 	o->deviations[o->n_deviations].rule = rule;
 	o->n_deviations++;
+}
+
+static void
+deviation(struct offer_reader *r, unsigned int line, const char *rule)
+{
+	offer_deviate(r->offer, line, rule);
 }
 
 static bool
@@ -306,6 +313,42 @@ read_port(struct offer_reader *r, struct span word)
 	m->n_ports = (uint16_t)n;
 }
 
+static bool
+is_secure(enum offer_profile p)
+{
+	return p == OFFER_RTP_SAVP || p == OFFER_RTP_SAVPF;
+}
+
+enum offer_keying
+offer_media_keying(const struct offer_media *m)
+{
+	if (m->profile == OFFER_DTLS_SAVP || m->profile == OFFER_DTLS_SAVPF)
+		return OFFER_KEYING_DTLS;
+	if (!is_secure(m->profile))
+		return OFFER_KEYING_NONE;
+	return m->n_crypto == 0 && m->dtls.n_fingerprints != 0 ? OFFER_KEYING_DTLS : OFFER_KEYING_SDES;
+}
+
+/* Session-level lines hold for m-lines without their own. For a=crypto no RFC says so (RFC 4568 §4 has it at media
+ * level only), but what else could be meant? */
+static void
+finish_keying(struct offer_reader *r)
+{
+	struct offer_media *m = r->media;
+
+	if (m->dtls.n_fingerprints == 0) {
+		memcpy(m->dtls.fingerprints, r->dtls.fingerprints, sizeof(m->dtls.fingerprints));
+		m->dtls.n_fingerprints = r->dtls.n_fingerprints;
+	}
+	if (m->dtls.setup == OFFER_SETUP_NONE)
+		m->dtls.setup = r->dtls.setup;
+	if (m->n_crypto == 0 && !m->has_crypto && is_secure(m->profile)) {
+		memcpy(m->crypto, r->crypto, sizeof(m->crypto));
+		m->n_crypto = r->n_crypto;
+		m->has_crypto = r->n_crypto != 0;
+	}
+}
+
 static void
 finish_media(struct offer_reader *r)
 {
@@ -313,6 +356,7 @@ finish_media(struct offer_reader *r)
 
 	if (m == NULL)
 		return;
+	finish_keying(r);
 	if (!r->media_has_address) {
 		m->address = r->address;
 		if (!r->has_address && m->port != 0)
@@ -426,13 +470,133 @@ read_direction(struct span name, enum offer_direction *out)
 	return false;
 }
 
+/* ---- a=crypto, a=fingerprint, a=setup ---- */
+
 static void
-read_session_attribute(struct offer_reader *r, struct span name)
+read_crypto(struct offer_reader *r, struct span value)
+{
+	struct offer_media *m = r->media;
+	struct offer_crypto *lines = m != NULL ? m->crypto : r->crypto;
+	unsigned int *n = m != NULL ? &m->n_crypto : &r->n_crypto;
+
+	if (m != NULL)
+		m->has_crypto = true;
+	if (m != NULL && !is_secure(m->profile)) {
+		deviation(r, r->line, "a=crypto on an m-line whose profile is not SAVP or SAVPF; ignored (RFC 4568 §5)");
+		return;
+	}
+	if (m == NULL)
+		deviation(r, r->line, "a=crypto at session level; taken for the m-lines without one (RFC 4568 §4)");
+	if (*n == OFFER_CRYPTO_MAX) {
+		deviation(r, r->line, "more than 16 a=crypto lines; the rest left out");
+		return;
+	}
+	lines[(*n)++] = (struct offer_crypto){ .line = r->line, .value = value };
+}
+
+static bool
+to_hex(uint8_t c, uint8_t *out)
+{
+	if (c >= '0' && c <= '9')
+		*out = (uint8_t)(c - '0');
+	else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+		*out = (uint8_t)((c | 0x20) - 'a' + 10);
+	else
+		return false;
+	return true;
+}
+
+/* "AB:CD:..", as many octets as the hash has */
+static bool
+to_digest(struct offer_fingerprint *f, struct span hex)
+{
+	if (hex.len != 3u * f->len - 1)
+		return false;
+	for (unsigned int i = 0; i < f->len; i++) {
+		uint8_t high, low;
+
+		if (!to_hex(hex.bytes[3 * i], &high) || !to_hex(hex.bytes[3 * i + 1], &low) ||
+		    (i != 0 && hex.bytes[3 * i - 1] != ':'))
+			return false;
+		f->bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static void
+read_fingerprint(struct offer_reader *r, struct offer_dtls *d, struct span value)
+{
+	static const struct { const char *name; uint8_t len; } hashes[] = {
+		{ "sha-1", 20 }, { "sha-224", 28 }, { "sha-256", 32 }, { "sha-384", 48 }, { "sha-512", 64 },
+	};
+	struct offer_fingerprint f = { .hash = "" };
+	struct span hash = take_word(&value);
+
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		if (equal_nocase(hash, hashes[i].name)) {
+			strcpy(f.hash, hashes[i].name);
+			f.len = hashes[i].len;
+		}
+	if (f.len == 0) {
+		deviation(r, r->line, "a=fingerprint with a hash that proves nothing or is not known; left out (RFC 8122 §5)");
+		return;
+	}
+	if (!to_digest(&f, trim(value))) {
+		deviation(r, r->line, "a=fingerprint that is no digest of its hash; left out (RFC 8122 §5)");
+		return;
+	}
+	if (d->n_fingerprints == OFFER_FINGERPRINTS_MAX) {
+		deviation(r, r->line, "more than four a=fingerprint lines; the rest left out");
+		return;
+	}
+	d->fingerprints[d->n_fingerprints++] = f;
+}
+
+static void
+read_setup(struct offer_reader *r, struct offer_dtls *d, struct span value)
+{
+	static const struct { const char *word; enum offer_setup setup; } words[] = {
+		{ "active", OFFER_SETUP_ACTIVE }, { "passive", OFFER_SETUP_PASSIVE },
+		{ "actpass", OFFER_SETUP_ACTPASS }, { "holdconn", OFFER_SETUP_HOLDCONN },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (equal_nocase(value, words[i].word)) {
+			d->setup = words[i].setup;
+			return;
+		}
+	deviation(r, r->line, "a=setup with a word that RFC 4145 §4 does not have; ignored");
+}
+
+/* @return false: none of these three */
+static bool
+read_keying(struct offer_reader *r, struct span name, struct span value)
+{
+	struct offer_dtls *d = r->media != NULL ? &r->media->dtls : &r->dtls;
+
+	if (equal_nocase(name, "crypto")) {
+		read_crypto(r, value);
+	} else if (equal_nocase(name, "fingerprint")) {
+		if (r->media != NULL)
+			r->media->has_fingerprint = true;
+		else
+			r->has_fingerprint = true;
+		read_fingerprint(r, d, value);
+	} else if (equal_nocase(name, "setup")) {
+		read_setup(r, d, value);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void
+read_session_attribute(struct offer_reader *r, struct span name, struct span value)
 {
 	if (read_direction(name, &r->direction))
 		r->has_direction = true;
-	else if (equal_nocase(name, "fingerprint"))
-		r->has_fingerprint = true;
+	else
+		(void)read_keying(r, name, value);
 }
 
 static void
@@ -444,7 +608,7 @@ read_attribute(struct offer_reader *r, struct span value)
 
 	value = trim(value);
 	if (m == NULL) {
-		read_session_attribute(r, name);
+		read_session_attribute(r, name, value);
 	} else if (read_direction(name, &m->direction)) {
 		return;
 	} else if (equal_nocase(name, "rtpmap")) {
@@ -468,10 +632,8 @@ read_attribute(struct offer_reader *r, struct span value)
 			deviation(r, r->line, "a=rtcp without a port (RFC 3605 §2.1)");
 	} else if (equal_nocase(name, "rtcp-mux")) {
 		m->rtcp_mux = true;
-	} else if (equal_nocase(name, "crypto")) {
-		m->has_crypto = true;
-	} else if (equal_nocase(name, "fingerprint")) {
-		m->has_fingerprint = true;
+	} else {
+		(void)read_keying(r, name, value);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SDP offers as an SRS reads them, and the answers that it writes. Lenient in, strict out. Pure.
- * @thread any @rfc 3264, 8866, 4574, 5761, 3605, 7866 §7 */
+ * @thread any @rfc 3264, 8866, 4574, 5761, 3605, 7866 §7; for SRTP 4568 §5, 5763 §5, 8122 §5, 4145 §4 */
 #ifndef OFFER_H
 #define OFFER_H
 
@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/srtp_suite.h"
 #include "lib/span.h"
 #include "lib/srs_err.h"
 
@@ -14,6 +15,9 @@
 #define OFFER_CODECS_MAX   32	/* formats of one m-line */
 #define OFFER_TEXT_MAX     64
 #define OFFER_BYTES_MAX    65536
+#define OFFER_CRYPTO_MAX   16	/* a=crypto lines of one m-line */
+#define OFFER_FINGERPRINTS_MAX 4
+#define OFFER_FINGERPRINT_BYTES_MAX 64	/* SHA-512 */
 
 enum offer_direction { OFFER_SENDRECV, OFFER_SENDONLY, OFFER_RECVONLY, OFFER_INACTIVE };
 enum offer_kind { OFFER_AUDIO, OFFER_VIDEO, OFFER_OTHER };
@@ -33,6 +37,37 @@ struct offer_address {
 	bool unspecified;	/* 0.0.0.0 or :: : never changes our direction (docs/rfc-coverage.md SDP-11) */
 };
 
+/* One a=crypto line. It is not read here, so that no key enters this struct: sdes.h reads it into secret memory. */
+struct offer_crypto {
+	unsigned int line;
+	struct span value;	/* behind the colon; points into the parsed bytes, and lives as long as they */
+};
+
+enum offer_setup {		/* a=setup, RFC 4145 §4 */
+	OFFER_SETUP_NONE,	/* missing or no word of the RFC: counts as active (§4.1) */
+	OFFER_SETUP_ACTIVE,
+	OFFER_SETUP_PASSIVE,
+	OFFER_SETUP_ACTPASS,
+	OFFER_SETUP_HOLDCONN,
+};
+
+/* a=fingerprint: hash name in lower case, and the digest. Only SHA-1 and SHA-2 are kept (RFC 8122 §5). */
+struct offer_fingerprint {
+	char hash[8];		/* "sha-256" */
+	uint8_t len;		/* as that hash has it */
+	uint8_t bytes[OFFER_FINGERPRINT_BYTES_MAX];
+};
+
+/* What an m-line says about DTLS, or else the session level for it. */
+struct offer_dtls {
+	struct offer_fingerprint fingerprints[OFFER_FINGERPRINTS_MAX];	/* the certificate must match one (RFC 8122 §5) */
+	unsigned int n_fingerprints;	/* readable ones */
+	enum offer_setup setup;
+};
+
+/* How an m-line's packets are protected. */
+enum offer_keying { OFFER_KEYING_NONE, OFFER_KEYING_SDES, OFFER_KEYING_DTLS };
+
 struct offer_media {
 	enum offer_kind kind;
 	char kind_text[16];	/* as offered, for the answer's m-line */
@@ -47,10 +82,13 @@ struct offer_media {
 	char label[OFFER_TEXT_MAX];	/* a=label; "" when missing */
 	char mid[OFFER_TEXT_MAX];
 	uint16_t ptime_ms;
+	struct offer_crypto crypto[OFFER_CRYPTO_MAX];	/* of SAVP and SAVPF alone */
+	unsigned int n_crypto;
+	struct offer_dtls dtls;
 	struct offer_codec codecs[OFFER_CODECS_MAX];
 	unsigned int n_codecs;
 	char formats[256];	/* the m-line's format list as offered */
-	bool has_crypto, has_fingerprint;	/* keys themselves are read by the SRTP module */
+	bool has_crypto, has_fingerprint;	/* such a line is there, usable or not */
 };
 
 struct offer {
@@ -68,6 +106,13 @@ struct offer {
 /** @param why static text on failure @return INVALID (no SDP at all, no m-line), LIMIT (a named bound) */
 SRS_MUST_CHECK enum srs_err offer_parse(struct offer *out, struct span sdp, const char **why);
 
+/** Note what was found only later. The first sixteen are kept. @param rule static text */
+void offer_deviate(struct offer *o, unsigned int line, const char *rule);
+
+/** By the profile: a DTLS profile is DTLS. RTP/SAVP and SAVPF are SDES; with a=fingerprint and without a=crypto
+ * they are DTLS all the same (RFC 5763 came before the profile names of RFC 5764). */
+enum offer_keying offer_media_keying(const struct offer_media *m);
+
 /* What we decided for each m-line, same order and number. */
 struct answer_media {
 	bool accepted;		/* false: port 0 */
@@ -76,10 +121,20 @@ struct answer_media {
 	uint16_t port;
 	uint16_t rtcp_port;	/* 0: muxed */
 	bool inactive;		/* ours; else recvonly (or inactive when the offer says so) */
+	/* Of a secure m-line one of the two, borrowed; one that has neither is written as refused. */
+	struct {
+		const char *tag;		/* of the chosen a=crypto line, as offered */
+		const struct srtp_master *ours;	/* NULL: no a=crypto */
+	} sdes;
+	struct {
+		const char *fingerprint;	/* "sha-256 AB:CD:..."; NULL: no a=fingerprint, no a=setup */
+		enum offer_setup setup;		/* OFFER_SETUP_ACTIVE or _PASSIVE */
+	} dtls;
 };
 
 /**
  * Write the answer: profile and formats as offered, recvonly or inactive, labels echoed, rtcp-mux only if offered.
+ * With `sdes.ours` the text holds a key: wipe it after use.
  *
  * @param session_id,version  our own o= line; version goes up by one only when the description changed
  * @return  bytes written, 0 when `out` is too small

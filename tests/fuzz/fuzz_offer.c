@@ -6,11 +6,14 @@
 
 #include "controlplane/offer.h"
 
+#define FINGERPRINT "sha-1 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33"
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static struct offer offer, answer;
 static struct answer_media decided[OFFER_MEDIA_MAX];
 static char text[4 * OFFER_BYTES_MAX];
+static const struct srtp_master own = { .suite = SRTP_AEAD_AES_128_GCM, .key = "0123456789abcde", .salt = "0123456789a" };
 
 static void
 answer_is_strict(void)
@@ -25,6 +28,9 @@ answer_is_strict(void)
 			.ip = "198.51.100.4",
 			.port = (uint16_t)(16384 + 2 * i),
 			.rtcp_port = (uint16_t)(offer.media[i].rtcp_mux ? 0 : 16385 + 2 * i),
+			.sdes = { "1", offer_media_keying(&offer.media[i]) == OFFER_KEYING_SDES ? &own : NULL },
+			.dtls = { offer_media_keying(&offer.media[i]) == OFFER_KEYING_DTLS ? FINGERPRINT : NULL,
+			          OFFER_SETUP_PASSIVE },
 		};
 	len = answer_write(&offer, decided, "198.51.100.4", 1, 1, text, sizeof(text));
 	if (len == 0 || strlen(text) != len)
@@ -43,7 +49,10 @@ answer_is_strict(void)
 			abort();
 		if (a->port == 0)
 			continue;
-		if (strcmp(o->formats, a->formats) != 0 || (a->rtcp_mux && !o->rtcp_mux) || a->has_crypto ||
+		if ((a->n_crypto == 1) != (offer_media_keying(o) == OFFER_KEYING_SDES) ||
+		    (a->dtls.n_fingerprints == 1) != (offer_media_keying(o) == OFFER_KEYING_DTLS))
+			abort();
+		if (strcmp(o->formats, a->formats) != 0 || (a->rtcp_mux && !o->rtcp_mux) ||
 		    (a->direction != OFFER_RECVONLY && a->direction != OFFER_INACTIVE))
 			abort();
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "controlplane/offer.h"
+#include "controlplane/sdes.h"
 
 static struct offer offer, answer;
 static struct answer_media decided[OFFER_MEDIA_MAX];
@@ -38,11 +39,38 @@ source_root(void)
 	return root ? root : ".";
 }
 
+#define FINGERPRINT "sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
+static struct sdes_line lines[OFFER_MEDIA_MAX][2];
+static struct srtp_master ours[OFFER_MEDIA_MAX];
+
+/* Our key of m-line `i` is 10 11 12 .., 20 21 22 .. and so on, in the suite that we like best. */
+static void
+take_keys(unsigned int i)
+{
+	static const enum srtp_suite order[] = { SRTP_AEAD_AES_256_GCM, SRTP_AES_256_CM_HMAC_SHA1_80,
+		                                 SRTP_AES_CM_128_HMAC_SHA1_80, SRTP_AES_CM_128_HMAC_SHA1_32 };
+	const struct offer_media *m = &offer.media[i];
+
+	if (offer_media_keying(m) == OFFER_KEYING_DTLS) {
+		decided[i].dtls.fingerprint = FINGERPRINT;
+		decided[i].dtls.setup = m->dtls.setup == OFFER_SETUP_PASSIVE ? OFFER_SETUP_ACTIVE : OFFER_SETUP_PASSIVE;
+	}
+	if (offer_media_keying(m) != OFFER_KEYING_SDES || !sdes_choose(lines[i], m->crypto, m->n_crypto, order, 4, NULL, NULL))
+		return;
+	ours[i] = (struct srtp_master){ .suite = (uint8_t)lines[i][0].suite };
+	for (unsigned int k = 0; k < SRTP_MASTER_KEY_MAX; k++)
+		ours[i].key[k] = (uint8_t)(16 * (i + 1) + k);
+	for (unsigned int k = 0; k < SRTP_MASTER_SALT_MAX; k++)
+		ours[i].salt[k] = (uint8_t)(16 * (i + 1) + 32 + k);
+	decided[i].sdes.tag = lines[i][0].tag;
+	decided[i].sdes.ours = &ours[i];
+}
+
 /* Accept audio and refuse the rest, on ports counted from 16384. */
 static size_t
 write_answer(void)
 {
-	for (unsigned int i = 0; i < offer.n_media; i++)
+	for (unsigned int i = 0; i < offer.n_media; i++) {
 		decided[i] = (struct answer_media){
 			.accepted = offer.media[i].kind == OFFER_AUDIO,
 			.ip_version = 4,
@@ -50,6 +78,8 @@ write_answer(void)
 			.port = (uint16_t)(16384 + 2 * i),
 			.rtcp_port = (uint16_t)(offer.media[i].rtcp_mux ? 0 : 16385 + 2 * i),
 		};
+		take_keys(i);
+	}
 	return answer_write(&offer, decided, "198.51.100.4", 4711, 1, text, sizeof(text));
 }
 
@@ -76,6 +106,8 @@ answers_equal_the_golden_files(void **state)
 	assert_golden("refusals");
 	assert_golden("directions");
 	assert_golden("srtp-mux");
+	assert_golden("srtp-mixed");
+	assert_golden("dtls");
 }
 
 static void
@@ -93,12 +125,42 @@ our_own_hold_and_rtcp_port_are_written(void **state)
 	assert_non_null(strstr(text, "o=capstan 4711 2 IN IP6 2001:db8::4\r\n"));
 }
 
+/* RFC 4568 §5.1.2: whatever was decided, SAVP is not answered without a key, nor AVP with one. */
+static void
+profile_and_key_go_together_or_the_m_line_is_refused(void **state)
+{
+	static const struct srtp_master master = { .suite = SRTP_AES_CM_128_HMAC_SHA1_80 };
+	static const char *const profiles[] = { "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF" };
+	char sdp[256];
+
+	for (unsigned int i = 0; i < 5; i++) {
+		for (unsigned int with = 0; with < 3; with++) {	/* nothing, a=crypto, a=fingerprint */
+			unsigned int wanted = i == 0 ? 0 : i < 3 ? 1 : 2;
+
+			(void)snprintf(sdp, sizeof(sdp), "v=0\nm=audio 4000 %s 0\n", profiles[i]);
+			assert_int_equal(offer_parse(&offer, span_of_text(sdp), &why), SRS_OK);
+			write_answer();
+			decided[0].sdes.tag = "7";
+			decided[0].sdes.ours = with == 1 ? &master : NULL;
+			decided[0].dtls.fingerprint = with == 2 ? FINGERPRINT : NULL;
+			decided[0].dtls.setup = OFFER_SETUP_PASSIVE;
+			assert_true(answer_write(&offer, decided, "198.51.100.4", 1, 1, text, sizeof(text)) > 0);
+			(void)snprintf(sdp, sizeof(sdp), "m=audio %u %s 0\r\n", with == wanted ? 16384 : 0, profiles[i]);
+			assert_non_null(strstr(text, sdp));
+			assert_int_equal(strstr(text, "a=crypto:7 ") != NULL, with == wanted && with == 1);
+			assert_int_equal(strstr(text, "a=setup:passive\r\n") != NULL, with == wanted && with == 2);
+		}
+	}
+}
+
 static void
 buffer_too_small_gives_zero(void **state)
 {
 	size_t len;
 
-	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/AVP 0\n"), &why), SRS_OK);
+	assert_int_equal(offer_parse(&offer, span_of_text("v=0\nm=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+							  "inline:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5\n"), &why),
+			 SRS_OK);
 	len = write_answer();
 	assert_true(len > 0);
 	for (size_t max = 0; max <= len; max++)
@@ -124,7 +186,8 @@ assert_answers(const char *name)
 		assert_string_equal(a->kind_text, o->kind_text);
 		assert_string_equal(a->profile_text, o->profile_text);
 		assert_string_equal(a->label, o->label);
-		if (!decided[i].accepted || o->port == 0) {
+		if (!decided[i].accepted || o->port == 0 ||
+		    (offer_media_keying(o) == OFFER_KEYING_SDES && decided[i].sdes.ours == NULL)) {
 			assert_int_equal(a->port, 0);
 			continue;
 		}
@@ -141,7 +204,8 @@ assert_answers(const char *name)
 		assert_int_equal(a->direction == OFFER_INACTIVE,
 				 o->direction == OFFER_INACTIVE || o->direction == OFFER_RECVONLY);
 		assert_true(!a->rtcp_mux || o->rtcp_mux);
-		assert_false(a->has_crypto);
+		assert_int_equal(a->n_crypto, offer_media_keying(o) == OFFER_KEYING_SDES);
+		assert_int_equal(a->has_fingerprint, offer_media_keying(o) == OFFER_KEYING_DTLS);
 	}
 	assert_null(strstr(text, "sendrecv"));
 	assert_null(strstr(text, "sendonly"));
@@ -238,6 +302,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_equal_the_golden_files),
 		cmocka_unit_test(our_own_hold_and_rtcp_port_are_written),
+		cmocka_unit_test(profile_and_key_go_together_or_the_m_line_is_refused),
 		cmocka_unit_test(buffer_too_small_gives_zero),
 		cmocka_unit_test(every_offer_of_the_corpus_is_answered_by_the_rules),
 		cmocka_unit_test(keys_and_credentials_are_struck_out_in_place),

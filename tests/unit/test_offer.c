@@ -80,6 +80,111 @@ two_labelled_streams_are_read(void **state)
 }
 
 static void
+crypto_lines_are_handed_on_unread(void **state)
+{
+	const struct offer_media *m;
+
+	assert_int_equal(parse(HEAD
+			       "a=crypto:9 S inline:session\r\n"
+			       "m=audio 4000 RTP/SAVP 0\r\na=label:1\r\na=crypto:1 A inline:one\r\na=crypto: 2 B inline:two \r\n"
+			       "m=audio 4002 RTP/SAVPF 0\r\na=label:2\r\n"
+			       "m=audio 4004 RTP/AVP 0\r\na=label:3\r\na=crypto:1 A inline:plain\r\n"
+			       "m=audio 4006 RTP/AVPF 0\r\na=label:4\r\n"),
+			 SRS_OK);
+	m = offer.media;
+	assert_int_equal(m[0].n_crypto, 2);
+	assert_int_equal(m[0].crypto[1].line, 10);
+	assert_true(span_equal(m[0].crypto[0].value, span_of_text("1 A inline:one")));
+	assert_true(span_equal(m[0].crypto[1].value, span_of_text("2 B inline:two")));
+	assert_int_equal(offer_media_keying(&m[0]), OFFER_KEYING_SDES);
+	/* session-level: for who has none, with a note */
+	assert_int_equal(m[1].n_crypto, 1);
+	assert_true(span_equal(m[1].crypto[0].value, span_of_text("9 S inline:session")));
+	assert_int_equal(offer_media_keying(&m[1]), OFFER_KEYING_SDES);
+	assert_true(has_deviation(6, "session level"));
+	assert_true(m[2].has_crypto);
+	assert_int_equal(m[2].n_crypto, 0);
+	assert_int_equal(offer_media_keying(&m[2]), OFFER_KEYING_NONE);
+	assert_true(has_deviation(15, "profile is not SAVP"));
+	assert_int_equal(m[3].n_crypto, 0);
+	assert_false(m[3].has_crypto);
+}
+
+static void
+crypto_lines_have_a_bound(void **state)
+{
+	char text[2048] = HEAD "m=audio 4000 RTP/SAVP 0\r\na=label:1\r\n";
+
+	for (unsigned int i = 0; i < OFFER_CRYPTO_MAX + 2; i++)
+		strcat(text, "a=crypto:1 A inline:x\r\n");
+	assert_int_equal(parse(text), SRS_OK);
+	assert_int_equal(offer.media[0].n_crypto, OFFER_CRYPTO_MAX);
+	assert_true(has_deviation(8 + OFFER_CRYPTO_MAX, "more than 16"));
+}
+
+#define SHA1_BYTES "00:01:02:03:04:05:06:07:08:09:0a:0B:0c:0D:0e:0F:10:11:12:fe"
+
+static void
+fingerprint_and_setup_are_read_at_both_levels(void **state)
+{
+	const struct offer_dtls *d;
+
+	assert_int_equal(parse(HEAD
+			       "a=fingerprint:SHA-1 " SHA1_BYTES "\r\na=setup:actpass\r\na=tls-id:abc3de65cddef001be82\r\n"
+			       "m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=label:1\r\n"
+			       "m=audio 4002 UDP/TLS/RTP/SAVP 0\r\na=label:2\r\na=setup:PASSIVE\r\na=fingerprint:sha-256 "
+			       SHA1_BYTES ":00:01:02:03:04:05:06:07:08:09:0a:0b\r\na=fingerprint:sha-1 " SHA1_BYTES "\r\n"
+			       "m=audio 4004 RTP/SAVPF 0\r\na=label:3\r\na=setup:holdconn\r\n"
+			       "m=audio 4006 UDP/TLS/RTP/SAVP 0\r\na=label:4\r\na=setup:active\r\na=crypto:1 A inline:x\r\n"),
+			 SRS_OK);
+	d = &offer.media[0].dtls;
+	assert_int_equal(offer_media_keying(&offer.media[0]), OFFER_KEYING_DTLS);
+	assert_true(offer.media[0].has_fingerprint);
+	assert_int_equal(d->setup, OFFER_SETUP_ACTPASS);
+	assert_int_equal(d->n_fingerprints, 1);
+	assert_string_equal(d->fingerprints[0].hash, "sha-1");
+	assert_int_equal(d->fingerprints[0].len, 20);
+	assert_memory_equal(d->fingerprints[0].bytes, "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\376", 20);
+	d = &offer.media[1].dtls;
+	assert_int_equal(d->setup, OFFER_SETUP_PASSIVE);
+	assert_int_equal(d->n_fingerprints, 2);	/* its own alone */
+	assert_string_equal(d->fingerprints[0].hash, "sha-256");
+	assert_int_equal(d->fingerprints[0].len, 32);
+	assert_int_equal(d->fingerprints[0].bytes[31], 0x0b);
+	/* RFC 5763 with the profile names of before: a fingerprint and no key */
+	assert_int_equal(offer_media_keying(&offer.media[2]), OFFER_KEYING_DTLS);
+	assert_int_equal(offer.media[2].dtls.setup, OFFER_SETUP_HOLDCONN);
+	assert_int_equal(offer_media_keying(&offer.media[3]), OFFER_KEYING_DTLS);
+	assert_int_equal(offer.media[3].dtls.setup, OFFER_SETUP_ACTIVE);
+	assert_int_equal(offer.media[3].n_crypto, 0);
+}
+
+static void
+fingerprint_that_proves_nothing_is_left_out(void **state)
+{
+	static const char *const bad[] = {
+		"md5 00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f", "sha-3 " SHA1_BYTES, "sha-1", "sha-1 ",
+		"sha-1 " SHA1_BYTES ":00", "sha-1 00:01", "sha-256 " SHA1_BYTES,
+		"sha-1 00:01:02:03:04:05:06:07:08:09:0a:0B:0c:0D:0e:0F:10:11:12:fg",
+		"sha-1 00-01-02-03-04-05-06-07-08-09-0a-0B-0c-0D-0e-0F-10-11-12-fe", "",
+	};
+	char text[512];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		(void)snprintf(text, sizeof(text), HEAD "m=audio 4000 RTP/SAVP 0\r\na=label:1\r\na=fingerprint:%s\r\n", bad[i]);
+		assert_int_equal(parse(text), SRS_OK);
+		assert_true(offer.media[0].has_fingerprint);
+		if (offer.media[0].dtls.n_fingerprints != 0)
+			fail_msg("taken: %s", bad[i]);
+		assert_true(has_deviation(8, "RFC 8122"));
+		assert_int_equal(offer_media_keying(&offer.media[0]), OFFER_KEYING_SDES);
+	}
+	assert_int_equal(parse(HEAD "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=label:1\r\na=setup:both\r\n"), SRS_OK);
+	assert_int_equal(offer.media[0].dtls.setup, OFFER_SETUP_NONE);
+	assert_true(has_deviation(8, "RFC 4145"));
+}
+
+static void
 static_payload_types_need_no_rtpmap(void **state)
 {
 	assert_int_equal(parse(HEAD "m=audio 4000 RTP/AVP 9 18 10 34 96\na=label:1\n"), SRS_OK);
@@ -256,6 +361,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_labelled_streams_are_read),
+		cmocka_unit_test(crypto_lines_are_handed_on_unread),
+		cmocka_unit_test(crypto_lines_have_a_bound),
+		cmocka_unit_test(fingerprint_and_setup_are_read_at_both_levels),
+		cmocka_unit_test(fingerprint_that_proves_nothing_is_left_out),
 		cmocka_unit_test(static_payload_types_need_no_rtpmap),
 		cmocka_unit_test(missing_lines_are_deviations_not_errors),
 		cmocka_unit_test(unspecified_address_is_noted_and_keeps_the_direction),
