@@ -33,7 +33,8 @@ struct unprotect_ctx {
 	alignas(64) uint8_t suite;	/* enum srtp_suite */
 	uint8_t tag_len, mki_len;
 	uint8_t engine;			/* enum unprotect_engine_kind */
-	uint8_t unused[4];
+	uint8_t key_len;		/* of AES: 16, 24, 32 */
+	uint8_t unused[3];
 	uint8_t salt[16];		/* session salt: 14 or 12 bytes, zeros behind */
 	uint32_t ipad[5], opad[5];	/* SHA-1 states behind the first block of each pad */
 	/* lines 1 to 4 with AES-CM, to 16 with AEAD */

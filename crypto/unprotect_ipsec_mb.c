@@ -198,7 +198,7 @@ cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_s
 			const struct cm_packet *p = &e->cm[i];
 			const struct unprotect_ctx *keys = p->op->keys;
 			IMB_JOB *job = &e->cipher[n_jobs];
-			uint64_t key_len = srtp_suite_shape(keys->suite)->key_len;
+			uint64_t key_len = keys->key_len;
 
 			if (p->op->result != UNPROTECT_OK || key_len != 16 + 8 * size || p->auth_len == p->header_len)
 				continue;
@@ -236,7 +236,7 @@ cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
 		if (__builtin_expect(!good, 0) || !accept(p->op, p->index))
 			continue;
 		p->op->len = p->auth_len;
-		by_size[(srtp_suite_shape(p->op->keys->suite)->key_len - 16) / 8]++;
+		by_size[(p->op->keys->key_len - 16) / 8]++;
 	}
 	cm_decrypt(e, n, by_size);
 }
@@ -356,8 +356,12 @@ unprotect_ipsec_mb_burst(struct unprotect_ipsec_mb *e, struct unprotect_op *op[]
 		} else if (cm_prepare(op[i], &e->cm[n_cm])) {
 			const uint8_t *at = op[i]->keys->key.aes;
 
-			for (unsigned int k = 0; k < UNPROTECT_AES_SCHEDULE; k += LINE)
-				__builtin_prefetch(at + k); /* for cm_decrypt() */
+			/* for cm_decrypt(): (rounds + 1) round keys, three lines or four */
+			__builtin_prefetch(at);
+			__builtin_prefetch(at + LINE);
+			__builtin_prefetch(at + 2 * LINE);
+			if (op[i]->keys->key_len > 16)
+				__builtin_prefetch(at + 3 * LINE);
 			n_cm++;
 		}
 	}
@@ -431,6 +435,7 @@ unprotect_ipsec_mb_init(struct unprotect_ctx *ctx, struct unprotect_ipsec_mb *e,
 		ctx->suite = master->suite;
 		ctx->tag_len = shape->tag_len;
 		ctx->mki_len = master->mki_len;
+		ctx->key_len = shape->key_len;
 		memcpy(ctx->mki, master->mki, master->mki_len);
 		cipher_expand(ctx, e->mgr, shape, cipher);
 		if (!shape->aead)
