@@ -142,7 +142,7 @@ slots_set(struct stream_table *table, const struct stream *s, uint32_t slot)
 }
 
 static void
-run_remove(struct command *c, struct recorder *r, struct stream_table *table)
+run_remove(struct command *c, struct recorder *r, struct stream_table *table, struct generations *g)
 {
 	struct stream *s = c->stream;
 
@@ -153,6 +153,7 @@ run_remove(struct command *c, struct recorder *r, struct stream_table *table)
 	c->u.totals.lost_upstream = s->lost_before;
 	c->u.totals.dropped = s->drops;
 	c->u.totals.duplicates = s->duplicates;
+	c->u.totals.keys = generation_leave(g, s);
 }
 
 static void
@@ -173,7 +174,7 @@ run_part_end(struct command *c, struct recorder *r)
 }
 
 bool
-command_run(struct command *c, struct recorder *r, struct stream_table *table)
+command_run(struct command *c, struct recorder *r, struct stream_table *table, struct generations *g)
 {
 	switch (c->kind) {
 	case COMMAND_RECORDING_OPEN:
@@ -199,8 +200,15 @@ command_run(struct command *c, struct recorder *r, struct stream_table *table)
 	case COMMAND_STREAM_BIND:
 		run_bind(c, r);
 		return true;
+	case COMMAND_STREAM_REKEY:
+		generation_rekey(g, r, c->stream, c->u.rekey.ids, c->u.rekey.n_ids, c->u.rekey.fresh);
+		c->u.rekey.fresh = NULL;
+		return true;
+	case COMMAND_STREAM_HURRY:
+		generation_hurry(g, r, c->stream);
+		return true;
 	case COMMAND_STREAM_REMOVE:
-		run_remove(c, r, table);
+		run_remove(c, r, table, g);
 		return true;
 	}
 	srs_assert(!"a command kind that nobody posts");

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "dataplane/dataplane.h"
+#include "dataplane/generation.h"
 #include "dataplane/memory.h"
 #include "dataplane/recording.h"
 #include "dataplane/stream.h"
@@ -21,6 +22,8 @@ enum command_kind {
 	COMMAND_STREAM_ADD,
 	COMMAND_STREAM_UPDATE,
 	COMMAND_STREAM_BIND,
+	COMMAND_STREAM_REKEY,
+	COMMAND_STREAM_HURRY,	/* its retiring keys are wanted elsewhere */
 	COMMAND_STREAM_REMOVE,
 };
 
@@ -54,8 +57,14 @@ struct command {
 			uint32_t from;		/* handle of the recording that it leaves */
 			uint8_t number;
 		} bind;
+		struct {			/* REKEY */
+			uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];	/* all that are named */
+			unsigned int n_ids;
+			struct keyset *fresh;	/* list: those that the stream does not have */
+		} rekey;
 		struct {			/* back from REMOVE */
 			uint64_t recorded, lost_upstream, dropped, duplicates;
+			struct keyset *keys;	/* list: control's again */
 		} totals;
 	} u;
 };
@@ -81,6 +90,6 @@ SRS_MUST_CHECK enum srs_err command_note_fill(struct command_pool *pool, struct 
 
 /** Work on a command. @return true: done, it may go back; false: more to do, call again in a later turn
  * @thread lcore */
-bool command_run(struct command *command, struct recorder *r, struct stream_table *table);
+bool command_run(struct command *command, struct recorder *r, struct stream_table *table, struct generations *g);
 
 #endif

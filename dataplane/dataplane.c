@@ -54,7 +54,8 @@ memory_check(const struct dataplane *dp, char *why, size_t why_len)
 	uint64_t need = chunks * (REEL_SLOT_SIZE + sizeof(struct chunk)) +
 	                (uint64_t)dp->streams_max * (sizeof(struct stream) + sizeof(struct ssrc) + 4 * sizeof(struct totals)) +
 	                (uint64_t)dp->recordings_max * sizeof(struct recording) +
-	                (uint64_t)dp->steer.n_addresses * sizeof(uint32_t) * 65536;
+	                (uint64_t)dp->steer.n_addresses * sizeof(uint32_t) * 65536 +
+	                (dp->config->srtp.enabled ? (uint64_t)keyset_pool_need(dp->streams_max) * sizeof(struct keyset) : 0);
 	uint64_t have = memory_available();
 
 	if (need <= have)
@@ -123,6 +124,7 @@ lcores_start(struct dataplane *dp, char *why, size_t why_len)
 		.answers = dp->config->media.profile != CONFIG_PROFILE_PCAP, .steer = &dp->steer, .selftest = &dp->selftest,
 		.streams = &dp->streams, .clock = &dp->clock, .writers = dp->writers, .n_writers = dp->n_writers,
 		.config = dp->config, .n_chunks = chunks_of(dp), .n_commands = dp->commands.n,
+		.n_keysets = dp->keysets.n, .engine = dp->engine_kind,
 		.streams_max = dp->streams_max, .recordings_max = dp->recordings_max, .huge = dp->eal.huge,
 		.one_cpu = dp->eal.n_cpus == 1,
 	};
@@ -171,16 +173,18 @@ describe(struct dataplane *dp)
 {
 	static const char *const profiles[] = { "tap", "ring", "pcap" };
 	const struct config *c = dp->config;
-	char where[48] = "";
+	char where[48] = "", srtp[24] = "";
 
 	if (dp->eal.n_cpus == 1)
 		snprintf(where, sizeof(where), ", one CPU");
 	else if (dp->n_lcores == 1)
 		snprintf(where, sizeof(where), " on CPU %d", dp->eal.cpus[0]);
-	snprintf(dp->description, sizeof(dp->description), "%s %.60s, %s pages, %u lcore%s%s, %u writer%s",
+	if (dp->engine != NULL)
+		snprintf(srtp, sizeof(srtp), ", SRTP by %s", dp->engine_kind == UNPROTECT_IPSEC_MB ? "ipsec-mb" : "libsrtp2");
+	snprintf(dp->description, sizeof(dp->description), "%s %.60s, %s pages, %u lcore%s%s, %u writer%s%s",
 	         profiles[c->media.profile], c->media.device != NULL ? c->media.device : "",
 	         dp->eal.huge ? "large" : "4 KiB", dp->n_lcores, dp->n_lcores == 1 ? "" : "s", where, dp->n_writers,
-	         dp->n_writers == 1 ? "" : "s");
+	         dp->n_writers == 1 ? "" : "s", srtp);
 }
 
 enum srs_err
@@ -211,6 +215,8 @@ dataplane_start(struct dataplane **out, const struct config *c, const struct key
 	clock_init(&dp->clock, rte_get_tsc_hz());
 	dataplane_clock_publish(dp);
 	err = desk_create(dp);
+	if (!err)
+		err = desk_keys_create(dp, why, why_len);
 	if (!err)
 		err = port_open(&dp->port, c, dp->n_lcores, why, why_len);
 	affinity_share(dp);
@@ -265,6 +271,7 @@ dataplane_stop(struct dataplane *dp)
 		lcore_destroy(dp->lcores[i]);
 	command_pool_destroy(&dp->commands);
 	stream_table_destroy(&dp->streams);
+	desk_keys_destroy(dp);
 	memory_give(&dp->recording_memory);
 	free(dp->desk_recordings);
 	free(dp->desk_streams);

@@ -130,7 +130,8 @@ struct stream_keys {
 /** @return LIMIT (streams_max, ring) , STATE (port in use) */
 SRS_MUST_CHECK enum srs_err dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec,
                                                  uint64_t cookie, uint32_t *stream);
-/** New source or inactive flag. -> EVENT_STREAM_UPDATED */
+/** New source or inactive flag. Keys have their own call, and a stream stays `secure`, or plain, for life: where a re-offer
+ * changes that, it is another stream. -> EVENT_STREAM_UPDATED */
 SRS_MUST_CHECK enum srs_err dataplane_stream_update(struct dataplane *dp, uint32_t stream,
                                                     const struct stream_spec *spec, uint64_t cookie);
 /** From now on its frames go to another recording on the same lcore. -> EVENT_STREAM_BOUND */

@@ -21,8 +21,8 @@ recording_of(struct dataplane *dp, uint32_t handle)
 	return d != NULL && (d->state == DESK_OPEN || d->state == DESK_PART) ? d : NULL;
 }
 
-static struct desk_stream *
-stream_of(struct dataplane *dp, uint32_t handle)
+struct desk_stream *
+desk_stream_of(struct dataplane *dp, uint32_t handle)
 {
 	struct desk_stream *d = handle != 0 && handle <= dp->streams_max ? &dp->desk_streams[handle] : NULL;
 
@@ -268,14 +268,17 @@ stream_check(struct dataplane *dp, const struct stream_spec *spec)
 	if (port_is_used(dp, spec->address_i, spec->udp_port) ||
 	    (spec->rtcp_port != 0 && port_is_used(dp, spec->address_i, spec->rtcp_port)))
 		return SRS_ERR_STATE;
-	return dp->n_free_streams == 0 ? SRS_ERR_LIMIT : SRS_OK;
+	return dp->n_free_streams == 0 ? SRS_ERR_LIMIT : desk_keys_check(dp, spec);
 }
 
 enum srs_err
 dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint64_t cookie, uint32_t *stream)
 {
+	uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
 	enum srs_err err = stream_check(dp, spec);
+	struct keyset *keys = NULL;
 	struct desk_stream *d;
+	unsigned int n_ids = 0;
 	struct command *c;
 	uint32_t handle;
 
@@ -284,17 +287,28 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 	c = command_take(&dp->commands, COMMAND_STREAM_ADD);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
-	handle = dp->free_streams[--dp->n_free_streams];
+	handle = dp->free_streams[dp->n_free_streams - 1];
 	d = &dp->desk_streams[handle];
+	*d = (struct desk_stream){ .taken = false };
+	if (spec->keys != NULL)
+		err = desk_keys_make(dp, handle, spec->keys, ids, &n_ids, &keys);
+	if (err) {
+		command_give(&dp->commands, c);
+		return err;
+	}
+	dp->n_free_streams--;
 	*d = (struct desk_stream){ .taken = true, .lcore_i = dp->desk_recordings[spec->recording].lcore_i,
 		                   .address_i = spec->address_i, .udp_port = spec->udp_port,
-		                   .rtcp_port = spec->rtcp_port, .recording = spec->recording };
+		                   .rtcp_port = spec->rtcp_port, .recording = spec->recording,
+		                   .secure = spec->secure, .next_generation = d->next_generation };
+	if (n_ids != 0)
+		desk_keys_commit(dp, handle, ids, n_ids);
 	port_mark(dp, spec->address_i, spec->udp_port, true);
 	port_mark(dp, spec->address_i, spec->rtcp_port, true);
 	dp->streams_of[spec->address_i]++;
 	dp->desk_recordings[spec->recording].n_streams++;
 	c->stream = &dp->streams.slots[handle];
-	stream_init(c->stream, handle, spec);
+	stream_init(c->stream, handle, spec, keys);
 	c->recording = &dp->recordings[spec->recording];
 	c->cookie = cookie;
 	dp->outstanding++;
@@ -303,8 +317,8 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 	return SRS_OK;
 }
 
-static struct command *
-stream_command(struct dataplane *dp, uint32_t stream, enum command_kind kind, uint64_t cookie)
+struct command *
+desk_stream_command(struct dataplane *dp, uint32_t stream, enum command_kind kind, uint64_t cookie)
 {
 	struct command *c = command_take(&dp->commands, kind);
 
@@ -320,15 +334,16 @@ stream_command(struct dataplane *dp, uint32_t stream, enum command_kind kind, ui
 enum srs_err
 dataplane_stream_update(struct dataplane *dp, uint32_t stream, const struct stream_spec *spec, uint64_t cookie)
 {
-	struct desk_stream *d = stream_of(dp, stream);
+	struct desk_stream *d = desk_stream_of(dp, stream);
 	struct command *c;
 
 	if (d == NULL)
 		return SRS_ERR_STATE;
-	c = stream_command(dp, stream, COMMAND_STREAM_UPDATE, cookie);
+	c = desk_stream_command(dp, stream, COMMAND_STREAM_UPDATE, cookie);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	c->u.spec = *spec;
+	c->u.spec.keys = NULL;	/* borrowed for the call; see dataplane_stream_rekey() */
 	desk_post(dp, d->lcore_i, c);
 	return SRS_OK;
 }
@@ -336,7 +351,7 @@ dataplane_stream_update(struct dataplane *dp, uint32_t stream, const struct stre
 enum srs_err
 dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording, uint8_t number, uint64_t cookie)
 {
-	struct desk_stream *d = stream_of(dp, stream);
+	struct desk_stream *d = desk_stream_of(dp, stream);
 	struct desk_recording *to = recording_of(dp, recording);
 	struct command *c;
 
@@ -344,7 +359,7 @@ dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
 		return SRS_ERR_STATE;
 	if (to->lcore_i != d->lcore_i || number == REEL_STREAM_NONE)
 		return SRS_ERR_INVALID;
-	c = stream_command(dp, stream, COMMAND_STREAM_BIND, cookie);
+	c = desk_stream_command(dp, stream, COMMAND_STREAM_BIND, cookie);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	dp->desk_recordings[d->recording].n_streams--;
@@ -361,12 +376,12 @@ dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
 enum srs_err
 dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie)
 {
-	struct desk_stream *d = stream_of(dp, stream);
+	struct desk_stream *d = desk_stream_of(dp, stream);
 	struct command *c;
 
 	if (d == NULL)
 		return SRS_ERR_STATE;
-	c = stream_command(dp, stream, COMMAND_STREAM_REMOVE, cookie);
+	c = desk_stream_command(dp, stream, COMMAND_STREAM_REMOVE, cookie);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	d->removing = true;

@@ -27,6 +27,7 @@ static const enum dataplane_event_kind event_of[] = {
 	[COMMAND_STREAM_ADD] = EVENT_STREAM_INSTALLED,
 	[COMMAND_STREAM_UPDATE] = EVENT_STREAM_UPDATED,
 	[COMMAND_STREAM_BIND] = EVENT_STREAM_BOUND,
+	[COMMAND_STREAM_REKEY] = EVENT_STREAM_REKEYED,
 	[COMMAND_STREAM_REMOVE] = EVENT_STREAM_REMOVED,
 };
 
@@ -54,6 +55,7 @@ state_after(struct dataplane *dp, const struct command *c, struct dataplane_even
 		e->u.totals.lost_upstream = c->u.totals.lost_upstream;
 		e->u.totals.dropped = c->u.totals.dropped;
 		e->u.totals.duplicates = c->u.totals.duplicates;
+		desk_keys_removed(dp, c->stream->handle, c->u.totals.keys);
 		desk_stream_free(dp, c->stream->handle);
 		break;
 	default:
@@ -67,7 +69,8 @@ on_command_back(struct dataplane *dp, struct command *c, struct delivery *to)
 	const struct desk_recording *d = &dp->desk_recordings[c->recording->handle];
 	struct dataplane_event e = { .err = c->err, .cookie = c->cookie, .recording = c->recording->handle,
 		                     .stream = c->stream != NULL ? c->stream->handle : DATAPLANE_NONE };
-	bool silent = c->kind == COMMAND_RECORDING_SEAL || c->kind == COMMAND_RECORDING_PAUSE;
+	bool silent = c->kind == COMMAND_RECORDING_SEAL || c->kind == COMMAND_RECORDING_PAUSE ||
+	              c->kind == COMMAND_STREAM_HURRY;
 
 	if (!silent)
 		e.kind = event_of[c->kind];
@@ -159,6 +162,7 @@ dataplane_poll(struct dataplane *dp, void (*on_event)(void *ctx, const struct da
 {
 	struct delivery to = { .on_event = on_event, .ctx = ctx };
 
+	desk_keys_poll(dp);
 	for (uint16_t i = 0; i < dp->n_lcores; i++) {
 		struct command *c;
 

@@ -39,6 +39,14 @@ struct desk_stream {
 	uint16_t address_i;
 	uint16_t udp_port, rtcp_port;
 	uint32_t recording;
+	/* SRTP */
+	bool secure, keyed;	/* `keyed`: it was given keys */
+	bool queued;		/* in the queue of streams with keys that retire ... */
+	uint32_t before, behind;	/* ... by age; 0: none */
+	uint32_t n_leaving;	/* its keysets that no signalled key names any more, and that did not come back yet */
+	uint16_t next_generation;
+	uint8_t n_named;
+	uint8_t named[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
 };
 
 struct dataplane {
@@ -67,6 +75,11 @@ struct dataplane {
 	uint32_t n_free_recordings, n_free_streams;
 	uint8_t (*port_used)[65536 / 8];	/* by address */
 	uint32_t streams_of[CONFIG_ADDRESS_MAX];
+	enum unprotect_engine_kind engine_kind;
+	struct unprotect_engine *engine;	/* control's own, to expand keys; NULL: srtp.enabled is off */
+	struct keyset_pool keysets;
+	uint32_t n_keyed;	/* streams with keys */
+	uint32_t leaving_first, leaving_last;	/* handles: which streams have keys that retire, oldest first */
 	unsigned int outstanding;
 	char description[160];
 };
@@ -78,6 +91,30 @@ void desk_post(struct dataplane *dp, uint16_t lcore_i, struct command *c);
 /** The order for a seal of `rec`, as large as what is known now needs. NULL: no memory */
 struct seal_order *desk_order(const struct dataplane *dp, uint32_t handle, const char *reason, bool final,
                               uint64_t cookie, uint16_t *rows_max);
+struct command *desk_stream_command(struct dataplane *dp, uint32_t stream, enum command_kind kind, uint64_t cookie);
+/** The stream behind a handle; NULL: there is none, or it is being removed. */
+struct desk_stream *desk_stream_of(struct dataplane *dp, uint32_t handle);
+
+/* ---- keys ---- */
+
+/** Choose the engine, and take what SRTP needs. @param why one sentence with the remedy */
+SRS_MUST_CHECK enum srs_err desk_keys_create(struct dataplane *dp, char *why, size_t why_len);
+void desk_keys_destroy(struct dataplane *dp);
+/** May a stream with this be added, and is there an engine's room for its keys? */
+SRS_MUST_CHECK enum srs_err desk_keys_check(const struct dataplane *dp, const struct stream_spec *spec);
+/** Expand those of `keys` that the stream does not have; all that are named stand in `ids`. Nothing changes on failure.
+ * @param fresh  list, in their order */
+SRS_MUST_CHECK enum srs_err desk_keys_make(struct dataplane *dp, uint32_t stream, const struct stream_keys *keys,
+                                           uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE], unsigned int *n_ids,
+                                           struct keyset **fresh);
+/** The stream has these keys from now on. */
+void desk_keys_commit(struct dataplane *dp, uint32_t stream, uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE],
+                      unsigned int n_ids);
+/** Wipe and free what lcores gave back. */
+void desk_keys_poll(struct dataplane *dp);
+/** The stream is gone, and these are its keys. */
+void desk_keys_removed(struct dataplane *dp, uint32_t stream, struct keyset *keys);
+
 /** The command goes nowhere: free the order that it owns. */
 void desk_order_drop(struct command *c);
 

@@ -13,12 +13,14 @@
 #include <rte_pause.h>
 #include <rte_prefetch.h>
 
+#include "dataplane/join.h"
 #include "lib/rtp.h"
 #include "lib/srs_assert.h"
 
 #define COMMANDS_A_TURN  16
 #define COMMANDS_WAIT_HZ 20	/* they wait at most 1/20 s for the packets that came before them */
 #define CHUNKS_A_TURN    64	/* passed on because of age */
+#define RETIRED_A_TURN   64	/* streams whose old keys had their grace */
 #define HOUSEKEEPING_HZ  1000
 #define IDLE_PAUSES      512	/* empty polls before the first sleep */
 #define PREFETCH_AHEAD   6
@@ -118,17 +120,45 @@ mark_gone(struct lcore *lc, struct stream *s, const struct ssrc *x)
 	recording_mark(&lc->recorder, s->recording, s->number, &mark);
 }
 
+static void
+evict(struct lcore *lc, struct stream *s, const struct ssrc *evicted)
+{
+	counter_add(&lc->counters.ssrc_evicted, 1);
+	recording_ssrc_end(&lc->recorder, s->recording, s, evicted);
+	mark_gone(lc, s, evicted);
+}
+
+/* A packet without a context under the active keys gets one when it has authenticated: see authenticate(). */
+static void
+find_ssrc_secure(struct rx_packet *p, uint32_t ssrc)
+{
+	struct stream *s = p->stream;
+
+	if (s->keys == NULL) {
+		p->verdict = RX_DROP_NO_KEY;
+		counter_add(&s->drops, 1);
+		return;
+	}
+	p->ssrc = stream_ssrc_under(s, ssrc, s->keys->generation);
+	p->op.result = UNPROTECT_BAD_TAG;
+}
+
 /* The context of the packet's SSRC; another one may have to leave for it. */
 static void
 find_ssrc(struct lcore *lc, struct rx_packet *p)
 {
 	struct stream *s = p->stream;
+	bool secure = (s->flags & STREAM_F_SECURE) != 0;
 	uint32_t ssrc = packet_u32(p->bytes + 8);
 	struct ssrc evicted = { .used = false };
 
 	if (likely(s->first.used && s->first.ssrc == ssrc)) {
-		s->first.turn = lc->turn;
+		s->first.turn = secure ? s->first.turn : lc->turn;	/* a forged packet does not count as heard */
 		p->ssrc = &s->first;
+		return;
+	}
+	if (secure) {
+		find_ssrc_secure(p, ssrc);
 		return;
 	}
 	p->ssrc = stream_ssrc(s, ssrc, lc->turn, &lc->pool,
@@ -137,9 +167,7 @@ find_ssrc(struct lcore *lc, struct rx_packet *p)
 		p->verdict = RX_DROP_SSRC;
 		counter_add(&s->drops, 1);
 	} else if (evicted.used) {
-		counter_add(&lc->counters.ssrc_evicted, 1);
-		recording_ssrc_end(&lc->recorder, s->recording, s, &evicted);
-		mark_gone(lc, s, &evicted);
+		evict(lc, s, &evicted);
 	}
 }
 
@@ -150,7 +178,7 @@ op_fill(struct rx_packet *p)
 	p->op.len = p->len;
 	p->op.result = UNPROTECT_PENDING;
 	p->op.index = &p->ssrc->index;
-	p->op.keys = p->stream->keys;
+	p->op.keys = &p->stream->keys->ctx;	/* NULL where keys are */
 }
 
 /* The source proved itself with its second packet: the first one goes into the recording before it. */
@@ -202,7 +230,7 @@ rx_source(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 		}
 		if (p->verdict == RX_PENDING && p->kind == PACKET_RTP) {
 			find_ssrc(lc, p);
-			if (p->verdict == RX_PENDING)
+			if (p->ssrc != NULL)
 				op_fill(p);
 		} else if (p->verdict != RX_PENDING && p->verdict != RX_HELD) {
 			counter_add(&p->stream->drops, 1);
@@ -221,7 +249,7 @@ rx_unprotect(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 
 		if (pkt[i].verdict != RX_PENDING)
 			continue;
-		if (pkt[i].kind == PACKET_RTP)
+		if (pkt[i].ssrc != NULL)	/* RTP with a context */
 			op[n_ops++] = &pkt[i].op;
 		rec = pkt[i].stream->recording;
 		if (likely(rec->body != NULL)) {	/* where the frame will go: about three lines */
@@ -296,6 +324,7 @@ append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns, uint64_t 
 		return;
 	}
 	ssrc_expect(x, p->op.packet_index, lc->recorder.now_tsc);
+	x->turn = lc->turn;
 	x->payload_type = s->payload_type = p->bytes[1] & 0x7f;
 	if (likely(!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))) {
 		if (unlikely(x->marked_part != rec->part))
@@ -315,12 +344,61 @@ append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns, uint64_t 
 	p->verdict = verdict_of_reason(reason);
 }
 
+/* The context that a packet has earned; another one may have to leave for it, but none that this burst counts on. */
+static struct ssrc *
+context_begin(struct lcore *lc, struct rx_packet *p, const struct join_found *found)
+{
+	struct stream *s = p->stream;
+	struct ssrc evicted = { .used = false }, *x;
+
+	for (const struct rx_packet *q = p + 1; q < lc->burst_end; q++)
+		if (q->verdict == RX_PENDING && q->ssrc != NULL && q->op.result != UNPROTECT_BAD_TAG)
+			q->ssrc->turn = lc->turn;
+	x = stream_ssrc_join(s, found->keys, packet_u32(p->bytes + 8), lc->turn, &lc->pool,
+	                     recording_totals_room(&lc->recorder, s->recording) ? &evicted : NULL);
+	if (x == NULL)
+		return NULL;
+	if (evicted.used)
+		evict(lc, s, &evicted);
+	x->index = found->index;
+	return x;
+}
+
+/* A packet of a secure stream that the batch could not take. The order of a burst is kept: what an earlier packet of it
+ * began, a later one finds. @return false: it has its verdict */
+static bool
+authenticate(struct lcore *lc, struct rx_packet *p)
+{
+	const struct join_time time = { .now_tsc = lc->recorder.now_tsc, .tsc_hz = lc->spec.clock->tsc_hz,
+		                        .turn = lc->turn };
+	struct stream *s = p->stream;
+	struct join_found found;
+
+	if (!join_packet(lc->engine, p, &time, &found)) {
+		p->verdict = RX_DROP_AUTH;
+		counter_add(&s->drops, 1);
+		return false;
+	}
+	p->ssrc = found.context != NULL ? found.context : context_begin(lc, p, &found);
+	if (p->ssrc == NULL) {
+		p->verdict = RX_DROP_SSRC;
+		counter_add(&s->drops, 1);
+		return false;
+	}
+	if ((s->flags & STREAM_F_LOCKED) == 0)
+		stream_source_lock(s, p);
+	generation_used(&lc->generations, s, found.keys, p->ssrc->ssrc);
+	return true;
+}
+
 static void
 append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
 {
 	struct stream *s = p->stream;
 	uint64_t silence_tsc = lc->recorder.now_tsc - s->last_tsc;
 
+	if (unlikely(p->op.result == UNPROTECT_BAD_TAG) && !authenticate(lc, p))
+		return;
 	__atomic_store_n(&s->last_tsc, lc->recorder.now_tsc, __ATOMIC_RELAXED);
 	switch (p->op.result) {
 	case UNPROTECT_OK:
@@ -334,11 +412,9 @@ append_rtp(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns)
 	case UNPROTECT_TOO_OLD:
 		p->verdict = RX_DROP_LATE;
 		break;
-	case UNPROTECT_BAD_TAG:
-		p->verdict = RX_DROP_AUTH;
-		break;
 	default:
-		p->verdict = RX_DROP_NO_KEY;
+		srs_assert_hot(!"a result without a verdict");
+		p->verdict = RX_DROP_AUTH;
 		break;
 	}
 	counter_add(&s->drops, 1);
@@ -397,6 +473,7 @@ append_rtcp(struct lcore *lc, struct rx_packet *p)
 static void
 rx_append(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 {
+	lc->burst_end = pkt + n;
 	for (uint16_t i = 0; i < n; i++) {
 		if (pkt[i].verdict != RX_PENDING)
 			continue;
@@ -405,6 +482,8 @@ rx_append(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 		else
 			append_rtcp(lc, &pkt[i]);
 	}
+	if (unlikely(lc->generations.n_fresh != 0))
+		generation_begin(&lc->generations, &lc->recorder);
 }
 
 /* Answers leave in the mbuf that asked; it is gone from `m` then. */
@@ -495,7 +574,7 @@ commands_take(struct lcore *lc)
 		lc->current = NULL;
 		if (c->kind == COMMAND_STREAM_ADD)
 			replay_arm(&lc->replay, lc->recorder.now_tsc);
-		if (command_run(c, &lc->recorder, lc->spec.streams)) {
+		if (command_run(c, &lc->recorder, lc->spec.streams, &lc->generations)) {
 			command_back(lc, c);
 		} else if (c->kind == COMMAND_NOTE) {
 			lc->current = c;	/* goes on in the next turn, before all that was posted later */
@@ -516,7 +595,7 @@ waiting_retry(struct lcore *lc)
 	while (*link != NULL) {
 		struct command *c = *link;
 
-		if (!command_run(c, &lc->recorder, lc->spec.streams))
+		if (!command_run(c, &lc->recorder, lc->spec.streams, &lc->generations))
 			return;		/* no chunk for this one, none for the others */
 		*link = c->next;
 		command_back(lc, c);
@@ -541,6 +620,7 @@ lcore_housekeep(struct lcore *lc)
 		return n;
 	recorder_refill(r);
 	waiting_retry(lc);
+	n += generation_retire(&lc->generations, r, RETIRED_A_TURN);
 	n += recorder_age(r, CHUNKS_A_TURN);
 	if (r->oldest == NULL || r->now_tsc - r->oldest->opened_tsc < r->age_tsc)
 		lc->housekeeping_tsc = r->now_tsc + lc->spec.clock->tsc_hz / HOUSEKEEPING_HZ;
@@ -665,6 +745,7 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 	}
 	r->age_ns = (uint64_t)spec->config->storage.chunk_age_ms * 1000000;
 	r->age_tsc = tsc_hz / 1000 * spec->config->storage.chunk_age_ms;
+	lc->generations.grace_tsc = tsc_hz / 1000 * spec->config->srtp.rekey_grace_ms;
 	err = chunk_pool_create(&lc->chunks, spec->n_chunks, spec->n_chunks / 32, spec->huge);
 	if (!err)
 		err = stream_pool_create(&lc->pool, spec->streams_max, spec->recordings_max);
@@ -672,10 +753,12 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = spsc_create(&lc->commands, spec->n_commands);
 	if (!err)
 		err = spsc_create(&lc->events, spec->n_commands);
+	if (!err)
+		err = spsc_create(&lc->generations.retired, spec->n_keysets);
 	if (!err && spec->file)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
-		lc->engine = unprotect_engine_create(UNPROTECT_IPSEC_MB);
+		lc->engine = unprotect_engine_create(spec->engine);
 		lc->joined = malloc((size_t)RX_LONG_MAX * RX_LONG_SIZE);
 		err = lc->engine != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
 	}
@@ -734,6 +817,7 @@ lcore_destroy(struct lcore *lc)
 	unprotect_engine_destroy(lc->engine);
 	spsc_destroy(lc->commands);
 	spsc_destroy(lc->events);
+	spsc_destroy(lc->generations.retired);
 	stream_pool_destroy(&lc->pool);
 	chunk_pool_destroy(&lc->chunks);
 	free(lc->joined);

@@ -11,6 +11,7 @@
 
 #include "crypto/unprotect.h"
 #include "dataplane/command.h"
+#include "dataplane/generation.h"
 #include "dataplane/recording.h"
 #include "dataplane/replay.h"
 #include "dataplane/reply.h"
@@ -37,7 +38,8 @@ struct lcore_spec {
 	struct writer *const *writers;
 	uint16_t n_writers;
 	const struct config *config;
-	uint32_t n_chunks, n_commands;
+	uint32_t n_chunks, n_commands, n_keysets;
+	enum unprotect_engine_kind engine;
 	uint32_t streams_max, recordings_max;
 	bool huge;
 	int cpu;		/* -1: floats */
@@ -59,12 +61,14 @@ struct lcore {
 	struct chunk_pool chunks;
 	struct stream_pool pool;
 	struct unprotect_engine *engine;
+	struct generations generations;
 	struct replay replay;	/* profile pcap */
 	uint8_t *joined;	/* RX_LONG_MAX places: packets that came in several buffers, for the length of a burst */
 	struct command *current;	/* a document that is being copied */
 	struct command *waiting;	/* ends of parts without a chunk to carry them */
 	uint32_t clock_sequence;
 	uint32_t turn;
+	const struct rx_packet *burst_end;	/* of the packets that are being appended */
 	uint64_t housekeeping_tsc;
 	uint64_t behind_tsc;	/* since when each burst was full: more packets wait; 0: the last one was not */
 };

@@ -1,7 +1,11 @@
 #include "dataplane/memory.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
+
+#include "crypto/secret.h"
+#include "lib/srs_log.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -31,9 +35,26 @@ memory_take(struct memory *m, size_t len, bool huge)
 	return true;
 }
 
+bool
+memory_take_secret(struct memory *m, size_t len, bool huge)
+{
+	static bool warned;
+
+	if (!memory_take(m, len, huge))
+		return false;
+	m->secret = true;
+	if (mlock(m->at, m->len) != 0 && !warned) {
+		warned = true;
+		log_warn("memory", "mlock_refused", "len=%zu errno=%d remedy=\"raise RLIMIT_MEMLOCK\"", m->len, errno);
+	}
+	return true;
+}
+
 void
 memory_give(struct memory *m)
 {
+	if (m->secret)
+		secret_wipe(m->at, m->len);
 	if (m->at != NULL)
 		munmap(m->at, m->len);
 	*m = (struct memory){ 0 };

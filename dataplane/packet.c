@@ -76,6 +76,21 @@ udp_checksum_fits(const struct rx_packet *p, const uint8_t *udp, uint16_t udp_le
 	return stored == packet_fold(pseudo);
 }
 
+/* Header, CSRC list and extension lie within the packet. Padding is inside what SRTP encrypts: readers check it.
+ * @rfc 3550 §5.1, §5.3.1 */
+static bool
+rtp_header_fits(const uint8_t *b, uint32_t len)
+{
+	uint32_t need = RTP_HEADER_SIZE + 4u * (b[0] & 0x0f);
+
+	if (b[0] & 0x10) {
+		if (len < need + 4)
+			return false;
+		need += 4 + 4u * packet_u16(b + need + 2);
+	}
+	return len >= need;
+}
+
 static void
 parse_rtp(struct rx_packet *p)
 {
@@ -87,7 +102,7 @@ parse_rtp(struct rx_packet *p)
 		return;
 	}
 	p->kind = rtp_is_rtcp(b) ? PACKET_RTCP : PACKET_RTP;
-	if (p->kind == PACKET_RTP && p->len < RTP_HEADER_SIZE + 4u * (b[0] & 0x0f))
+	if (p->kind == PACKET_RTP && !rtp_header_fits(b, p->len))
 		p->verdict = RX_DROP_NOT_RTP;
 }
 

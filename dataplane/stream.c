@@ -73,7 +73,7 @@ stream_pool_destroy(struct stream_pool *pool)
 static void
 source_take(struct stream *s, const struct stream_spec *spec)
 {
-	s->flags = spec->inactive ? STREAM_F_INACTIVE : 0;
+	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & STREAM_F_SECURE));
 	memset(s->source_ip, 0, sizeof(s->source_ip));
 	s->source_version = 0;
 	s->source_port = 0;
@@ -88,10 +88,12 @@ source_take(struct stream *s, const struct stream_spec *spec)
 }
 
 void
-stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec)
+stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec, struct keyset *keys)
 {
 	memset(s, 0, sizeof(*s));
 	s->handle = handle;
+	s->keys = keys;
+	s->flags = spec->secure ? STREAM_F_SECURE : 0;
 	s->number = spec->number;
 	s->address_i = spec->address_i;
 	s->udp_port = spec->udp_port;
@@ -145,6 +147,16 @@ stream_release(struct stream *s, struct stream_pool *pool, struct counters *c)
 	}
 }
 
+void
+stream_source_lock(struct stream *s, const struct rx_packet *p)
+{
+	memset(s->source_ip, 0, sizeof(s->source_ip));
+	memcpy(s->source_ip, p->source_ip, p->ip_version == 4 ? 4 : 16);
+	s->source_version = p->ip_version;
+	s->source_port = p->source_port;
+	s->flags |= STREAM_F_LOCKED | STREAM_F_LOCKED_PORT;
+}
+
 static bool
 held_from_same(const struct hold *h, const struct rx_packet *p)
 {
@@ -185,10 +197,7 @@ probation(struct stream *s, const struct rx_packet *p, uint64_t wall_ns, struct 
 		return STREAM_SOURCE_OTHER;	/* nobody's yet */
 	if (h != NULL && held_from_same(h, p) && h->ssrc == packet_u32(p->bytes + 8) &&
 	    packet_u16(p->bytes + 2) == (uint16_t)(h->seq + 1)) {
-		memcpy(s->source_ip, h->source.ip, sizeof(s->source_ip));
-		s->source_version = p->ip_version;
-		s->source_port = p->source_port;
-		s->flags |= STREAM_F_LOCKED | STREAM_F_LOCKED_PORT;
+		stream_source_lock(s, p);
 		return STREAM_SOURCE_LATCHED;
 	}
 	if (h != NULL)
@@ -200,8 +209,11 @@ enum stream_source
 stream_source_check(struct stream *s, const struct rx_packet *p, uint64_t wall_ns, struct stream_pool *pool,
                     struct counters *c)
 {
-	if (__builtin_expect((s->flags & STREAM_F_LOCKED) == 0, 0))
+	if (__builtin_expect((s->flags & STREAM_F_LOCKED) == 0, 0)) {
+		if (s->flags & STREAM_F_SECURE)
+			return STREAM_SOURCE_OK;	/* a tag proves more than two packets in sequence */
 		return probation(s, p, wall_ns, pool, c);
+	}
 	if (s->source_version != p->ip_version ||
 	    !steer_ip_equal(p->ip_version, s->source_ip, p->source_ip))
 		return STREAM_SOURCE_OTHER;
@@ -231,14 +243,26 @@ stream_ssrc_find(struct stream *s, uint32_t ssrc)
 	return NULL;
 }
 
+struct ssrc *
+stream_ssrc_under(struct stream *s, uint32_t ssrc, uint16_t generation)
+{
+	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
+		struct ssrc *x = i == 0 ? &s->first : s->more[i - 1];
+
+		if (x != NULL && x->used && x->ssrc == ssrc && x->generation == generation)
+			return x;
+	}
+	return NULL;
+}
+
 /* A context for a new SSRC: a free one, one from the pool, or the least recently seen one. What this turn met already
- * is left alone: the burst counts on it. */
+ * is left alone: the burst counts on it. @param from  0, or 1: not the inline one */
 static struct ssrc *
-ssrc_pick(struct stream *s, uint32_t turn, struct stream_pool *pool)
+ssrc_pick(struct stream *s, unsigned int from, uint32_t turn, struct stream_pool *pool)
 {
 	struct ssrc *oldest = NULL;
 
-	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
+	for (unsigned int i = from; i < STREAM_SSRC_MAX; i++) {
 		struct ssrc *x = i == 0 ? &s->first : s->more[i - 1];
 
 		if (x == NULL) {
@@ -257,29 +281,55 @@ ssrc_pick(struct stream *s, uint32_t turn, struct stream_pool *pool)
 	return oldest;
 }
 
-struct ssrc *
-stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *pool, struct ssrc *evicted)
+static struct ssrc *
+ssrc_new(struct stream *s, unsigned int from, uint32_t ssrc, uint32_t turn, struct stream_pool *pool,
+         struct ssrc *evicted)
 {
-	struct ssrc *x;
+	struct ssrc *x = ssrc_pick(s, from, turn, pool);
 
 	if (evicted != NULL)
 		evicted->used = false;
-	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
-		x = i == 0 ? &s->first : s->more[i - 1];
-		if (x != NULL && x->ssrc == ssrc && (x->used || x->turn == turn)) {
-			x->turn = turn;
-			return x;
-		}
-	}
-	x = ssrc_pick(s, turn, pool);
-	if (x == NULL)
-		return NULL;
-	if (x->used && evicted == NULL)
+	if (x == NULL || (x->used && evicted == NULL))
 		return NULL;
 	if (x->used)
 		*evicted = *x;
 	ssrc_begin(x, ssrc, turn);
 	return x;
+}
+
+struct ssrc *
+stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct stream_pool *pool, struct ssrc *evicted)
+{
+	if (evicted != NULL)
+		evicted->used = false;
+	for (unsigned int i = 0; i < STREAM_SSRC_MAX; i++) {
+		struct ssrc *x = i == 0 ? &s->first : s->more[i - 1];
+		if (x != NULL && x->ssrc == ssrc && (x->used || x->turn == turn)) {
+			x->turn = turn;
+			return x;
+		}
+	}
+	return ssrc_new(s, 0, ssrc, turn, pool, evicted);
+}
+
+struct ssrc *
+stream_ssrc_join(struct stream *s, const struct keyset *keys, uint32_t ssrc, uint32_t turn, struct stream_pool *pool,
+                 struct ssrc *evicted)
+{
+	struct ssrc *x = ssrc_new(s, keys == s->keys ? 0 : 1, ssrc, turn, pool, evicted);
+
+	if (x != NULL)
+		x->generation = keys->generation;
+	return x;
+}
+
+void
+stream_ssrc_promote(struct stream *s, struct ssrc *x)
+{
+	struct ssrc was = s->first;
+
+	s->first = *x;
+	*x = was;
 }
 
 uint64_t

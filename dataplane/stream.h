@@ -13,17 +13,27 @@
 #include "crypto/packet_index.h"
 #include "dataplane/counters.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/keyset.h"
 #include "dataplane/memory.h"
 #include "dataplane/packet.h"
 
 struct recording;
 
+/* What a secure stream spends on packets that no context explains. */
+struct join {
+	uint64_t paid_tsc;	/* token bucket: extra tries are paid for up to here */
+	uint32_t cursor;	/* of the search for a ROC: goes on with the next packet */
+	uint32_t turn;		/* of the lcore, when a packet was last found ... */
+	uint16_t generation;	/* ... and under which keys: the rest of its burst is likely there, too */
+};
+
+#define STREAM_KEYSETS_MAX 8	/* generations that a stream keeps at once */
 #define STREAM_SSRC_MAX   4	/* synchronisation sources a stream keeps at once: one inline, the rest pooled */
 #define STREAM_HOLD_SIZE  2048	/* a frame on probation; longer ones are not held */
 #define STREAM_PART_NONE  UINT32_MAX
 #define SLOT_RTCP         0x80000000u	/* slot_of: the RTCP port of the slot in the other bits */
 
-/* One SSRC of a stream. */
+/* One SSRC of a stream; of a secure stream, under one key generation. */
 struct ssrc {
 	/* line 0: every packet */
 	alignas(SRS_CACHE_LINE) struct packet_index index;	/* 32 B */
@@ -67,6 +77,7 @@ struct hold {
 #define STREAM_F_LOCKED      0x01	/* source_ip is known and enforced */
 #define STREAM_F_LOCKED_PORT 0x02	/* and its port: latched */
 #define STREAM_F_INACTIVE    0x04	/* on hold: counted, not recorded */
+#define STREAM_F_SECURE      0x08	/* SRTP: for life. Nothing counts as heard that did not authenticate */
 
 struct stream {
 	/* line 0: every packet */
@@ -78,10 +89,10 @@ struct stream {
 	uint8_t number;		/* within the recording */
 	uint8_t payload_type;	/* last seen */
 	uint16_t address_i;
-	const struct unprotect_ctx *keys;	/* NULL: plain RTP */
+	struct keyset *keys;	/* the active one, then others by age; NULL: plain RTP, or no key yet */
 	uint64_t frames, bytes;
 	uint64_t last_tsc;
-	/* lines 1 to 3 */
+	/* lines 1 to 3; of a secure stream, always under the active keys */
 	struct ssrc first;
 	/* line 4 and later: rare */
 	struct ssrc *more[STREAM_SSRC_MAX - 1];
@@ -94,6 +105,9 @@ struct stream {
 	uint32_t handle;
 	uint16_t udp_port, rtcp_port;
 	struct gap gaps[REEL_REASONS_MAX];
+	struct stream *retire_next, *retire_previous;	/* of the lcore: with keys that retire */
+	bool retiring;		/* in that list */
+	struct join join;
 };
 static_assert(offsetof(struct stream, first) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
 static_assert(offsetof(struct stream, more) == 4 * SRS_CACHE_LINE, "the first SSRC moved");
@@ -126,8 +140,8 @@ SRS_MUST_CHECK enum srs_err stream_pool_create(struct stream_pool *pool, uint32_
                                                uint32_t recordings_max);
 void stream_pool_destroy(struct stream_pool *pool);
 
-/** Fill a free slot. @thread control */
-void stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec);
+/** Fill a free slot; `keys` becomes the slot's. @thread control */
+void stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec, struct keyset *keys);
 /** Take another source or hold state. @thread lcore */
 void stream_update(struct stream *s, const struct stream_spec *spec, struct stream_pool *pool, struct counters *c);
 /** Give back what the slot drew from the pools. @thread lcore */
@@ -144,6 +158,8 @@ enum stream_source {
 enum stream_source stream_source_check(struct stream *s, const struct rx_packet *p, uint64_t wall_ns,
                                        struct stream_pool *pool, struct counters *c);
 void stream_hold_drop(struct stream *s, struct stream_pool *pool);
+/** Hear only this packet's source from now on: it proved itself. @thread lcore */
+void stream_source_lock(struct stream *s, const struct rx_packet *p);
 
 /** The context of an SSRC, a free one, or the least recently seen one, which `evicted` then describes (NULL: nothing may
  * leave); NULL: all were seen in this turn, or none may leave. A new context is not `used` before its first packet is authenticated. @thread lcore */
@@ -151,6 +167,15 @@ struct ssrc *stream_ssrc(struct stream *s, uint32_t ssrc, uint32_t turn, struct 
                          struct ssrc *evicted);
 /** The context when there is one. */
 struct ssrc *stream_ssrc_find(struct stream *s, uint32_t ssrc);
+/** Of a secure stream: the context of an SSRC under the keys of this generation, when there is one. */
+struct ssrc *stream_ssrc_under(struct stream *s, uint32_t ssrc, uint16_t generation);
+/** Of a secure stream: a new context for an SSRC that authenticated under `keys`. What was seen in this turn stays, and
+ * the inline context is the active keys'. `evicted` as above. NULL: no place */
+struct ssrc *stream_ssrc_join(struct stream *s, const struct keyset *keys, uint32_t ssrc, uint32_t turn,
+                              struct stream_pool *pool, struct ssrc *evicted);
+/** Other keys became the active ones: their context `x` changes places with the inline one. Pointers to contexts of this
+ * stream are void after it. */
+void stream_ssrc_promote(struct stream *s, struct ssrc *x);
 
 #define SSRC_DROPOUT_MAX 3000	/* packets that may be missing in a row without a question. @rfc 3550 A.1 */
 

@@ -15,6 +15,7 @@
 #define CHUNK_COST          (4096u + 64u)
 #define CHUNK_BODY          3900u		  /* of REEL_BODY_MAX, less the frame that did not fit any more */
 #define STREAM_COST         1024u		  /* slot, SSRC contexts, views */
+#define KEYSET_COST         1536u		  /* expanded keys of one SRTP key generation */
 #define ADDRESS_COST        (65536u * 4u)	  /* slot_of[] of one address */
 #define DEVICE_COST         (72u * 1024 * 1024)	  /* 64 blocks of 1 MiB and the rings of one writer */
 #define RECORDING_COST      (5u * 1024)		  /* keys and trees of two parts in each writer */
@@ -455,6 +456,7 @@ config_arithmetic(const struct config *c, struct config_arithmetic *out)
 	uint64_t range = ((uint64_t)c->media.rtp_port_max - c->media.rtp_port_min + 1) / 2 * 2;
 	uint64_t chunks = config_chunks_need(c);
 	const uint64_t mib = 1024 * 1024;
+	uint64_t keysets = c->srtp.enabled ? (uint64_t)c->limits.streams_max + c->limits.streams_max / 8 + 64 : 0;
 	bool ports_fit, memory_fits;
 
 	memset(out, 0, sizeof(*out));
@@ -462,7 +464,7 @@ config_arithmetic(const struct config *c, struct config_arithmetic *out)
 	out->ports_need = (uint64_t)c->limits.streams_max * 2;
 	out->memory_need = chunks * CHUNK_COST + (uint64_t)c->limits.streams_max * STREAM_COST +
 	                   (uint64_t)c->media.n_addresses * ADDRESS_COST + c->storage.n_devices * (DEVICE_COST + (uint64_t)c->limits.recordings_max * RECORDING_COST) +
-	                   BASE_COST;
+	                   keysets * KEYSET_COST + BASE_COST;
 	out->memory_have = memory_have(c);
 	ports_fit = out->ports_need <= out->ports_have;
 	memory_fits = out->memory_need <= out->memory_have;

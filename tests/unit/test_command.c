@@ -128,20 +128,20 @@ a_document_that_began_ends(void **state)
 		assert_non_null(c);
 		c->recording = &s->rec;
 		assert_int_equal(command_note_fill(&pool, c, REEL_FRAME_METADATA, span_of(bytes, sizeof(bytes))), SRS_OK);
-		assert_false(command_run(c, &s->r, NULL));
+		assert_false(command_run(c, &s->r, NULL, NULL));
 		if (i == 0) {
 			s->r.refused[0] = REEL_REASON_DISK_FULL;	/* in the middle of it */
-			assert_false(command_run(c, &s->r, NULL));
+			assert_false(command_run(c, &s->r, NULL, NULL));
 			s->r.refused[0] = REEL_REASON_NONE;
 		} else {
 			while ((chunk = chunk_pool_take(&s->chunks, false)) != NULL)
 				kept[n_kept++] = chunk;
-			assert_false(command_run(c, &s->r, NULL));	/* waits */
-			assert_false(command_run(c, &s->r, NULL));
+			assert_false(command_run(c, &s->r, NULL, NULL));	/* waits */
+			assert_false(command_run(c, &s->r, NULL, NULL));
 			while (n_kept > 0)
 				chunk_pool_give(&s->chunks, kept[--n_kept]);
 		}
-		for (unsigned int turns = 0; !command_run(c, &s->r, NULL); turns++)
+		for (unsigned int turns = 0; !command_run(c, &s->r, NULL, NULL); turns++)
 			assert_true(turns < 10);
 		assert_int_equal(c->err, SRS_OK);
 		command_give(&pool, c);
@@ -152,7 +152,7 @@ a_document_that_began_ends(void **state)
 	assert_non_null(c);
 	c->recording = &s->rec;
 	assert_int_equal(command_note_fill(&pool, c, REEL_FRAME_METADATA, span_of(bytes, sizeof(bytes))), SRS_OK);
-	assert_true(command_run(c, &s->r, NULL));
+	assert_true(command_run(c, &s->r, NULL, NULL));
 	assert_int_equal(c->err, SRS_ERR_LIMIT);
 	command_give(&pool, c);
 	recording_close(&s->r, &s->rec);

@@ -1,0 +1,55 @@
+/* What the batch could not authenticate: the first packets of an SSRC, packets under other keys than the active ones, and
+ * a rollover counter that is not the one that was guessed (RFC 3711 §3.3.1: who joins late does not know it). Each
+ * packet is tried alone, against a copy of what would change, so that a forged one changes nothing. The first try of
+ * a packet costs nothing; more are paid for from the slot's token bucket, so that forgeries cannot buy work.
+ * @thread lcore */
+#ifndef JOIN_H
+#define JOIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataplane/stream.h"
+
+#define JOIN_TRIES_MAX 4	/* tags computed for one packet, the batch's with them */
+#define JOIN_EXTRA_HZ  10	/* tries beyond the first of each packet, in one slot */
+#define JOIN_ROC_MAX   256	/* ROCs tried beyond the likely ones; then from the front again. 256 x 65,536 packets of
+				 * 20 ms are 93 hours */
+#define JOIN_SILENCE_S 1	/* a lone SSRC that was heard so lately is not looked for at other ROCs */
+
+struct join_time {
+	uint64_t now_tsc, tsc_hz;
+	uint32_t turn;
+};
+
+struct join_found {
+	struct keyset *keys;
+	struct ssrc *context;	/* NULL: there is none yet ... */
+	struct packet_index index;	/* ... and it begins with this */
+};
+
+/**
+ * Try a packet of a secure stream with keys: p->ssrc is the context that the batch tried, NULL: none. On success
+ * p->op has result (OK, REPLAYED or TOO_OLD), packet_index, len and keys as after unprotect_burst().
+ *
+ * @return  false: no tag verified; nothing but the slot's `join` has changed
+ * @rfc 3711 §3.3.1, 8.1.2; 4568 §6.4.1
+ */
+bool join_packet(struct unprotect_engine *e, struct rx_packet *p, const struct join_time *time,
+                 struct join_found *found);
+
+/** Take from a token bucket that holds `burst`, one each `cost_tsc`. */
+static inline bool
+bucket_take(uint64_t *paid_tsc, uint64_t now_tsc, uint64_t cost_tsc, unsigned int burst)
+{
+	uint64_t floor_tsc = now_tsc - burst * cost_tsc;
+
+	if ((int64_t)(*paid_tsc - floor_tsc) < 0)
+		*paid_tsc = floor_tsc;
+	if ((int64_t)(now_tsc - *paid_tsc) < (int64_t)cost_tsc)
+		return false;
+	*paid_tsc += cost_tsc;
+	return true;
+}
+
+#endif
