@@ -9,34 +9,20 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "metadata.h"
+#include "text.h"
+
 #define T1_MS        500
 #define T2_MS        4000
 #define TIMEOUT_MS   (64 * T1_MS)
 #define REPORT_MS    5000
+#define SHAKE_MS     10000	/* a DTLS handshake with a few lost flights */
+#define FORGED_TURN  64	/* forged packets before it is another stream's turn */
+#define RTCP_ROOM    2048
+#define DATAGRAMS_MAX 16	/* taken from a socket at once */
 #define BOUNDARY     "capstan-src-boundary"
 
 /* ---- text ---- */
-
-struct text {
-	char *bytes;
-	size_t len, room;
-	bool cut;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-text_add(struct text *t, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(t->bytes + t->len, t->room - t->len, format, args);
-	va_end(args);
-	if (n < 0 || (size_t)n >= t->room - t->len)
-		t->cut = true;
-	else
-		t->len += (size_t)n;
-}
 
 bool
 call_header(const char *message, const char *name, const char *compact, char *out, size_t out_len)
@@ -124,94 +110,16 @@ write_offer(const struct call *c, struct text *t, const char *direction)
 		enum media_codec codec = c->streams[i].source->codec;
 
 		text_add(t,
-		         "m=audio %u RTP/AVP %d\r\na=rtpmap:%d %s/8000\r\na=ptime:%d\r\na=label:%u\r\na=%s\r\n",
-		         c->local_ports[i], codec == MEDIA_PCMU ? 0 : 8, codec == MEDIA_PCMU ? 0 : 8,
-		         codec == MEDIA_PCMU ? "PCMU" : "PCMA", MEDIA_FRAME_MS, i + 1, direction);
+		         "m=audio %u %s %d\r\na=rtpmap:%d %s/8000\r\na=ptime:%d\r\na=label:%u\r\na=%s\r\n",
+		         c->local_ports[i], secure_profile(&c->secures[i]), codec == MEDIA_PCMU ? 0 : 8,
+		         codec == MEDIA_PCMU ? 0 : 8, codec == MEDIA_PCMU ? "PCMU" : "PCMA", MEDIA_FRAME_MS, i + 1,
+		         direction);
 		if (p->rtcp_mux)
 			text_add(t, "a=rtcp-mux\r\n");
+		else
+			text_add(t, "a=rtcp:%u\r\n", c->rtcp_ports[i]);
+		secure_offer(&c->secures[i], t);
 	}
-}
-
-/* The value of a {{name}} in a template: "" for one that does not exist. {{participant_id_1}}, {{stream_id_1}} and
- * {{label_1}} count from 1. */
-static const char *
-template_value(const struct call *c, const char *name, size_t len, char *room, size_t room_len)
-{
-	char key[48];
-	char *number;
-	unsigned int i = 0;
-
-	snprintf(key, sizeof(key), "%.*s", (int)len, name);
-	if (strcmp(key, "session_id") == 0)
-		return c->session_id;
-	if (strcmp(key, "call_id") == 0)
-		return c->id;
-	number = strrchr(key, '_');
-	if (number != NULL)
-		i = (unsigned int)atoi(number + 1);
-	if (i < 1 || i > CALL_STREAMS_MAX)
-		return "";
-	*number = '\0';
-	if (strcmp(key, "participant_id") == 0)
-		return c->participant_ids[i - 1];
-	if (strcmp(key, "stream_id") == 0)
-		return c->stream_ids[i - 1];
-	if (strcmp(key, "label") == 0) {
-		snprintf(room, room_len, "%u", i);
-		return room;
-	}
-	return "";
-}
-
-static void
-write_template(const struct call *c, struct text *t)
-{
-	const char *at = c->plan->metadata;
-
-	for (;;) {
-		const char *open = strstr(at, "{{");
-		const char *close = open != NULL ? strstr(open, "}}") : NULL;
-		char room[16];
-
-		if (close == NULL)
-			break;
-		text_add(t, "%.*s%s", (int)(open - at), at,
-		         template_value(c, open + 2, (size_t)(close - open - 2), room, sizeof(room)));
-		at = close + 2;
-	}
-	text_add(t, "%s", at);
-}
-
-static void
-write_metadata(const struct call *c, struct text *t)
-{
-	const struct call_plan *p = c->plan;
-	static const char *const names[] = { "Alice", "Bob", "Carol", "Dave", "Erin", "Frank", "Grace", "Heidi" };
-
-	if (strcmp(p->metadata, "") != 0) {
-		write_template(c, t);
-		return;
-	}
-	text_add(t,
-	         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
-	         "<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n<datamode>complete</datamode>\r\n"
-	         "<session session_id=\"%s\"/>\r\n",
-	         c->session_id);
-	for (unsigned int i = 0; i < p->n_participants; i++)
-		text_add(t,
-		         "<participant participant_id=\"%s\"><nameID aor=\"sip:%s@example.com\">"
-		         "<name xml:lang=\"en\">%s</name></nameID></participant>\r\n",
-		         c->participant_ids[i], names[i], names[i]);
-	for (unsigned int i = 0; i < c->n_streams; i++)
-		text_add(t, "<stream stream_id=\"%s\" session_id=\"%s\"><label>%u</label></stream>\r\n",
-		         c->stream_ids[i], c->session_id, i + 1);
-	for (unsigned int i = 0; i < p->n_participants; i++)
-		text_add(t,
-		         "<participantsessionassoc participant_id=\"%s\" session_id=\"%s\"/>\r\n"
-		         "<participantstreamassoc participant_id=\"%s\"><send>%s</send></participantstreamassoc>\r\n",
-		         c->participant_ids[i], c->session_id, c->participant_ids[i],
-		         c->stream_ids[p->mixed ? 0 : i]);
-	text_add(t, "</recording>\r\n");
 }
 
 /* ---- requests ---- */
@@ -292,7 +200,7 @@ send_invite(struct call *c, const char *direction, uint64_t now_ms)
 	if (multipart) {
 		text_add(&body, "\r\n--" BOUNDARY "\r\nContent-Type: application/rs-metadata+xml\r\n"
 		                "Content-Disposition: recording-session\r\n\r\n");
-		write_metadata(c, &body);
+		metadata_write(c, &body);
 		text_add(&body, "\r\n--" BOUNDARY "--\r\n");
 	}
 	t.cut = body.cut;
@@ -332,8 +240,9 @@ send_ack(struct call *c, bool success)
 
 /* ---- life ---- */
 
-static bool
-open_media(struct call *c, unsigned int i)
+/* A datagram socket on the local address. @return -1: the call failed */
+static int
+open_socket(struct call *c, uint16_t *port)
 {
 	struct sockaddr_storage local = c->plan->local;
 	socklen_t len = local.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
@@ -348,12 +257,31 @@ open_media(struct call *c, unsigned int i)
 		call_fail(c, "no media socket: raise the limit with ulimit -n");
 		if (fd >= 0)
 			close(fd);
-		return false;
+		return -1;
 	}
-	c->streams[i].fd = fd;
-	c->local_ports[i] = ntohs(local.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&local)->sin6_port
-	                                                       : ((struct sockaddr_in *)&local)->sin_port);
-	return true;
+	*port = ntohs(local.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&local)->sin6_port
+	                                          : ((struct sockaddr_in *)&local)->sin_port);
+	return fd;
+}
+
+static bool
+open_media(struct call *c, unsigned int i)
+{
+	struct wire *w = &c->streams[i].wire;
+
+	w->fd = open_socket(c, &c->local_ports[i]);
+	w->rtcp_fd = w->fd;
+	c->rtcp_ports[i] = c->local_ports[i];
+	if (w->fd >= 0 && !c->plan->rtcp_mux)
+		w->rtcp_fd = open_socket(c, &c->rtcp_ports[i]);
+	if (w->fd < 0 || w->rtcp_fd < 0)
+		return false;
+	if (!c->plan->watch(w->fd, c->number, i, false) ||
+	    (w->rtcp_fd != w->fd && !c->plan->watch(w->rtcp_fd, c->number, i, true)))
+		call_fail(c, "cannot watch the media socket");
+	if (!secure_open(&c->secures[i], &c->plan->secure, i))
+		call_fail(c, "no random bytes for keys");
+	return c->failure[0] == '\0';
 }
 
 bool
@@ -364,6 +292,7 @@ call_start(struct call *c, const struct call_plan *plan, unsigned int number, ui
 
 	memset(c, 0, sizeof(*c));
 	c->plan = plan;
+	c->number = number;
 	c->n_streams = plan->mixed ? 1 : plan->n_participants;
 	random_text(seed, tail, sizeof(tail));
 	snprintf(c->id, sizeof(c->id), "%u-%s", number, tail);
@@ -372,18 +301,11 @@ call_start(struct call *c, const struct call_plan *plan, unsigned int number, ui
 	snprintf(c->target, sizeof(c->target), "sip:srs@%s%s", plan->server, plan->tcp ? ";transport=tcp" : "");
 	for (unsigned int i = 0; i < plan->n_participants; i++)
 		random_id(seed, c->participant_ids[i]);
-	for (unsigned int i = 0; i < c->n_streams; i++)
-		c->streams[i].fd = -1;
 	for (unsigned int i = 0; i < c->n_streams; i++) {
-		struct media_stream *m = &c->streams[i];
-
 		random_id(seed, c->stream_ids[i]);
-		m->source = plan->sources[i % plan->n_sources];
-		m->faults = &plan->faults;
-		m->seed = seed;
-		m->ssrc = (uint32_t)(media_random(seed) * 4294967295.0);
-		m->seq = (uint16_t)(media_random(seed) * 65535.0);
-		m->timestamp = m->first_timestamp = (uint32_t)(media_random(seed) * 4294967295.0);
+		media_stream_open(&c->streams[i], plan->sources[i % plan->n_sources], &plan->faults, seed, &plan->start);
+	}
+	for (unsigned int i = 0; i < c->n_streams; i++) {
 		if (!open_media(c, i)) {
 			c->state = CALL_DONE;
 			return false;
@@ -398,82 +320,105 @@ call_start(struct call *c, const struct call_plan *plan, unsigned int number, ui
 
 /* ---- the answer ---- */
 
-/* Point stream i's socket at the answered address, and check what an SRS may answer (RFC 7866 §7.2, RFC 3264 §6). */
-static void
-connect_stream(struct call *c, unsigned int i, const char *ip, unsigned int port)
+static bool
+connect_socket(int fd, const char *ip, unsigned int port)
 {
 	struct sockaddr_storage to;
-	socklen_t len;
+	socklen_t len = sizeof(struct sockaddr_in);
 
 	memset(&to, 0, sizeof(to));
 	if (inet_pton(AF_INET, ip, &((struct sockaddr_in *)&to)->sin_addr) == 1) {
 		to.ss_family = AF_INET;
 		((struct sockaddr_in *)&to)->sin_port = htons((uint16_t)port);
-		len = sizeof(struct sockaddr_in);
 	} else if (inet_pton(AF_INET6, ip, &((struct sockaddr_in6 *)&to)->sin6_addr) == 1) {
 		to.ss_family = AF_INET6;
 		((struct sockaddr_in6 *)&to)->sin6_port = htons((uint16_t)port);
 		len = sizeof(struct sockaddr_in6);
-	} else {
-		call_fail(c, "answer: c= holds no address: %s", ip);
-		return;
 	}
-	if (connect(c->streams[i].fd, (struct sockaddr *)&to, len) != 0)
-		call_fail(c, "no route to the media address %s: is this host the one the recorder's tap is on?", ip);
+	return to.ss_family != 0 && connect(fd, (struct sockaddr *)&to, len) == 0;
+}
+
+/* Point stream i's sockets at the answered address. */
+static void
+connect_stream(struct call *c, unsigned int i, const struct answer_media *m)
+{
+	struct wire *w = &c->streams[i].wire;
+
+	if (!connect_socket(w->fd, m->address, m->port))
+		call_fail(c, "no route to the media address %s: is this host the one the recorder's tap is on?", m->address);
+	if (w->rtcp_fd == w->fd && !m->rtcp_mux)
+		w->rtcp_fd = -1; /* offered and not taken: no report has a place to go to */
+	else if (w->rtcp_fd != w->fd)
+		connect_socket(w->rtcp_fd, m->address, m->rtcp_port != 0 ? m->rtcp_port : m->port + 1u);
+}
+
+/* What an SRS may answer (RFC 7866 §7.2, RFC 3264 §6). */
+static void
+check_media_line(struct call *c, unsigned int i, const struct answer_media *m)
+{
+	if (m->port == 0)
+		call_fail(c, "answer: m-line %u is refused (port 0)", i + 1);
+	else if (m->sends)
+		call_fail(c, "answer: m-line %u is not recvonly or inactive", i + 1);
+	else if (m->inactive != (c->held && !c->resumed))
+		call_fail(c, "answer: m-line %u is %s", i + 1, m->inactive ? "inactive" : "not inactive while held");
+	else if (m->label != i + 1)
+		call_fail(c, "answer: m-line %u does not echo a=label:%u", i + 1, i + 1);
+	else if (m->rtcp_mux && !c->plan->rtcp_mux)
+		call_fail(c, "answer: m-line %u has a=rtcp-mux that was not offered (RFC 5761 5.1.1)", i + 1);
+}
+
+/* The recorder's own keys must differ, like ours. */
+static void
+check_keys_apart(struct call *c)
+{
+	for (unsigned int i = 0; i < c->n_streams; i++)
+		for (unsigned int k = 0; k < i; k++)
+			if (c->secures[i].in != NULL && c->secures[k].in != NULL &&
+			    memcmp(&c->secures[i].peer_keys, &c->secures[k].peer_keys, sizeof(struct protect_keys)) == 0)
+				call_fail(c, "answer: m-lines %u and %u have the same key", k + 1, i + 1);
 }
 
 static void
-check_media_line(struct call *c, unsigned int i, bool direction_ok, bool label_ok, bool inactive)
+take_security(struct call *c, unsigned int i, const struct answer_media *m)
 {
-	if (!direction_ok)
-		call_fail(c, "answer: m-line %u is not recvonly or inactive", i + 1);
-	else if (inactive != (c->held && !c->resumed))
-		call_fail(c, "answer: m-line %u is %s", i + 1, inactive ? "inactive" : "not inactive while held");
-	else if (!label_ok)
-		call_fail(c, "answer: m-line %u does not echo a=label:%u", i + 1, i + 1);
+	struct media_stream *stream = &c->streams[i];
+	struct secure *s = &c->secures[i];
+	uint32_t roc = s->out == NULL || c->plan->rekey_keeps_roc ? stream->roc : 0;
+	const struct protect *before = s->out;
+	char why[CALL_TEXT_MAX - 64];
+
+	if (!secure_take_answer(s, m, stream->wire.fd, stream->ssrc, roc, why, sizeof(why))) {
+		call_fail(c, "answer: m-line %u: %s", i + 1, why);
+		return;
+	}
+	if (before != NULL && s->out != before) {
+		stream->roc = roc;
+		c->rekeys++;
+	}
+	if (s->out != before)
+		wire_secure(&stream->wire, s->out);
 }
 
 static void
 read_answer(struct call *c, const char *message)
 {
-	const char *line = strstr(message, "\r\n\r\n");
-	char ip[64] = "", media_ip[64] = "";
-	unsigned int n = 0, port = 0;
-	bool direction_ok = false, label_ok = false, inactive = false;
+	static struct answer answer;
+	const char *body = strstr(message, "\r\n\r\n");
 
-	for (line = line != NULL ? line + 4 : ""; *line != '\0';) {
-		const char *end = strstr(line, "\r\n");
-		char value[CALL_TEXT_MAX];
-
-		snprintf(value, sizeof(value), "%.*s", end != NULL ? (int)(end - line) : (int)strlen(line), line);
-		if (strncmp(value, "c=IN IP", 7) == 0 && strlen(value) > 9)
-			snprintf(n == 0 ? ip : media_ip, 64, "%.63s", value + 9);
-		if (strncmp(value, "m=", 2) == 0) {
-			if (n > 0 && n <= c->n_streams) {
-				check_media_line(c, n - 1, direction_ok, label_ok, inactive);
-				connect_stream(c, n - 1, media_ip[0] ? media_ip : ip, port);
-			}
-			n++;
-			port = (unsigned int)atoi(strchr(value, ' ') != NULL ? strchr(value, ' ') + 1 : "0");
-			direction_ok = label_ok = inactive = false;
-			media_ip[0] = '\0';
-			if (port == 0)
-				call_fail(c, "answer: m-line %u is refused (port 0)", n);
-		}
-		if (strcmp(value, "a=recvonly") == 0)
-			direction_ok = true;
-		if (strcmp(value, "a=inactive") == 0)
-			direction_ok = inactive = true;
-		if (strncmp(value, "a=label:", 8) == 0)
-			label_ok = (unsigned int)atoi(value + 8) == n;
-		line = end != NULL ? end + 2 : "";
+	answer_read(&answer, body != NULL ? body + 4 : "");
+	if (answer.n_media != c->n_streams) {
+		call_fail(c, "answer: %u m-lines for %u offered", answer.n_media, c->n_streams);
+		return;
 	}
-	if (n != c->n_streams) {
-		call_fail(c, "answer: %u m-lines for %u offered", n, c->n_streams);
-	} else if (n > 0) {
-		check_media_line(c, n - 1, direction_ok, label_ok, inactive);
-		connect_stream(c, n - 1, media_ip[0] ? media_ip : ip, port);
+	for (unsigned int i = 0; i < c->n_streams; i++) {
+		check_media_line(c, i, &answer.media[i]);
+		if (c->failure[0] != '\0')
+			return;
+		connect_stream(c, i, &answer.media[i]);
+		take_security(c, i, &answer.media[i]);
 	}
+	check_keys_apart(c);
 }
 
 static void
@@ -517,9 +462,8 @@ finish(struct call *c, uint64_t now_ms)
 	c->ended_ms = now_ms;
 	c->state = CALL_DONE;
 	for (unsigned int i = 0; i < c->n_streams; i++) {
-		if (c->streams[i].fd >= 0)
-			close(c->streams[i].fd);
-		c->streams[i].fd = -1;
+		wire_close(&c->streams[i].wire);
+		secure_close(&c->secures[i]);
 	}
 }
 
@@ -527,9 +471,10 @@ static void
 end_call(struct call *c, uint64_t now_ms)
 {
 	for (unsigned int i = 0; i < c->n_streams; i++) {
-		media_stream_flush(&c->streams[i]);
-		if (c->plan->rtcp)
+		wire_flush(&c->streams[i].wire);
+		if (c->plan->rtcp && c->flowing) /* never in clear for want of a key */
 			media_stream_bye(&c->streams[i]);
+		secure_hang_up(&c->secures[i]);
 	}
 	if (c->plan->no_bye) {
 		finish(c, now_ms);
@@ -561,6 +506,40 @@ on_refused(struct call *c, const char *message, unsigned int status, uint64_t no
 	finish(c, now_ms);
 }
 
+/* Media flows once every stream has its keys: with DTLS that is a while after the answer. */
+static void
+tick_keys(struct call *c, uint64_t now_ms)
+{
+	bool ready = true;
+	char why[CALL_TEXT_MAX];
+
+	for (unsigned int i = 0; i < c->n_streams; i++) {
+		struct secure *s = &c->secures[i];
+
+		if (!secure_shake(s, NULL, 0, why, sizeof(why)))
+			call_fail(c, "%s", why);
+		ready = ready && secure_ready(s);
+	}
+	if (c->flowing || c->failure[0] != '\0')
+		return;
+	if (!ready) {
+		if (now_ms >= c->answered_ms + SHAKE_MS)
+			call_fail(c, "DTLS: no keys within %d s", SHAKE_MS / 1000);
+		return;
+	}
+	for (unsigned int i = 0; i < c->n_streams; i++) {
+		if (c->secures[i].kind == SECURE_DTLS) {
+			wire_secure(&c->streams[i].wire, c->secures[i].out);
+			c->handshakes++;
+		}
+		if (c->secures[i].out != NULL)
+			c->suite = protect_shape(c->secures[i].keys.suite)->name;
+	}
+	c->flowing = true;
+	c->started_ms = now_ms;
+	c->report_ms = now_ms + 200;
+}
+
 static void
 on_answered(struct call *c, const char *message, uint64_t now_ms)
 {
@@ -577,8 +556,8 @@ on_answered(struct call *c, const char *message, uint64_t now_ms)
 	if (c->plan->expect_status != 0)
 		call_fail(c, "INVITE accepted, expected %u", c->plan->expect_status);
 	if (c->state == CALL_INVITING) {
-		c->answered_ms = c->started_ms = now_ms;
-		c->report_ms = now_ms + 200;
+		c->answered_ms = now_ms;
+		tick_keys(c, now_ms);
 	}
 	if (c->failure[0] != '\0' || c->cancelled)
 		end_call(c, now_ms);
@@ -674,6 +653,14 @@ tick_pending(struct call *c, uint64_t now_ms)
 }
 
 static void
+reinvite(struct call *c, const char *direction, uint64_t now_ms)
+{
+	c->sdp_version++;
+	c->state = CALL_REINVITING;
+	send_invite(c, direction, now_ms);
+}
+
+static void
 tick_hold(struct call *c, uint32_t elapsed, uint64_t now_ms)
 {
 	const struct call_plan *p = c->plan;
@@ -682,38 +669,128 @@ tick_hold(struct call *c, uint32_t elapsed, uint64_t now_ms)
 		return;
 	if (!c->held && elapsed >= p->hold_at_ms) {
 		c->held = true;
-		c->sdp_version++;
-		c->state = CALL_REINVITING;
-		send_invite(c, "inactive", now_ms);
+		reinvite(c, "inactive", now_ms);
 	} else if (c->held && !c->resumed && elapsed >= p->hold_at_ms + p->hold_for_ms) {
 		c->resumed = true;
-		c->sdp_version++;
-		c->state = CALL_REINVITING;
-		send_invite(c, "sendonly", now_ms);
+		reinvite(c, "sendonly", now_ms);
 	}
 }
 
-void
-call_tick(struct call *c, uint64_t now_ms)
+static void
+tick_rekey(struct call *c, uint32_t elapsed, uint64_t now_ms)
+{
+	const struct call_plan *p = c->plan;
+
+	if (p->rekey_at_ms == 0 || c->rekey_offered || c->state != CALL_TALKING || elapsed < p->rekey_at_ms)
+		return;
+	c->rekey_offered = true;
+	for (unsigned int i = 0; !p->rekey_same && i < c->n_streams; i++)
+		if (!secure_renew(&c->secures[i]))
+			call_fail(c, "no random bytes for keys");
+	reinvite(c, c->held && !c->resumed ? "inactive" : "sendonly", now_ms);
+}
+
+static void
+tick_ssrc(struct call *c, uint32_t elapsed)
+{
+	if (c->plan->ssrc_change_at_ms == 0 || c->ssrc_changed || elapsed < c->plan->ssrc_change_at_ms)
+		return;
+	c->ssrc_changed = true;
+	for (unsigned int i = 0; i < c->n_streams; i++)
+		media_stream_change_ssrc(&c->streams[i]);
+}
+
+/* Forged packets go out evenly over the call, a stream at a time. */
+static void
+tick_forgery(struct call *c, uint32_t elapsed)
+{
+	const struct call_plan *p = c->plan;
+	uint64_t due = elapsed >= p->length_ms ? p->forge : p->forge * elapsed / p->length_ms;
+
+	for (; c->forged < due; c->forge_stream = (c->forge_stream + 1) % c->n_streams) {
+		unsigned int n = due - c->forged < FORGED_TURN ? (unsigned int)(due - c->forged) : FORGED_TURN;
+
+		if (c->secures[c->forge_stream].kind == SECURE_NONE)
+			continue; /* the plan has a secured one */
+		media_stream_forge(&c->streams[c->forge_stream], n);
+		c->forged += n;
+	}
+}
+
+static void
+tick_media(struct call *c, uint64_t now_ms)
 {
 	uint32_t elapsed = (uint32_t)(now_ms - c->started_ms);
 	bool more = false;
 
-	tick_pending(c, now_ms);
-	if (c->state != CALL_TALKING && c->state != CALL_REINVITING)
-		return;
+	tick_ssrc(c, elapsed);
 	for (unsigned int i = 0; i < c->n_streams; i++)
 		if (media_stream_tick(&c->streams[i], elapsed, c->held && !c->resumed))
 			more = true;
+	tick_forgery(c, elapsed);
 	if (c->plan->rtcp && now_ms >= c->report_ms) {
 		for (unsigned int i = 0; i < c->n_streams; i++)
 			media_stream_report(&c->streams[i], c->participant_ids[i], elapsed);
 		c->report_ms = now_ms + REPORT_MS;
 	}
 	tick_hold(c, elapsed, now_ms);
+	tick_rekey(c, elapsed, now_ms);
 	if (c->state == CALL_TALKING &&
 	    (c->plan->duration_ms != 0 ? elapsed >= c->plan->duration_ms : !more))
 		end_call(c, now_ms);
+}
+
+void
+call_tick(struct call *c, uint64_t now_ms)
+{
+	tick_pending(c, now_ms);
+	if (c->state != CALL_TALKING && c->state != CALL_REINVITING)
+		return;
+	tick_keys(c, now_ms);
+	if (c->failure[0] != '\0')
+		end_call(c, now_ms);
+	else if (c->flowing)
+		tick_media(c, now_ms);
+}
+
+/* ---- what the recorder sends to the media sockets ---- */
+
+static void
+on_datagram(struct call *c, unsigned int i, uint8_t *datagram, uint16_t len)
+{
+	struct media_stream *m = &c->streams[i];
+	char why[CALL_TEXT_MAX];
+
+	if (c->secures[i].kind == SECURE_DTLS && datagram[0] >= 20 && datagram[0] <= 63) { /* RFC 7983 */
+		if (!secure_shake(&c->secures[i], datagram, len, why, sizeof(why)))
+			call_fail(c, "%s", why);
+	} else if (len >= 8 && datagram[0] >> 6 == 2 && datagram[1] >= 192 && datagram[1] <= 223) { /* RFC 5761 §4 */
+		m->reports_received++;
+		if (!secure_open_rtcp(&c->secures[i], datagram, &len))
+			snprintf(why, sizeof(why), "report: does not authenticate under the recorder's key, or came twice");
+		else if (media_stream_on_rtcp(m, datagram, len, why, sizeof(why)))
+			return;
+		m->reports_bad++;
+		call_fail(c, "%s", why);
+	} else {
+		call_fail(c, "the recorder sent %u bytes that are no RTCP to stream %u", len, i + 1);
+	}
+}
+
+void
+call_on_media(struct call *c, unsigned int stream_i, bool rtcp)
+{
+	const struct wire *w = &c->streams[stream_i].wire;
+	uint8_t datagram[RTCP_ROOM];
+
+	for (unsigned int n = 0; n < DATAGRAMS_MAX && c->state != CALL_DONE; n++) {
+		ssize_t len = recv(rtcp ? w->rtcp_fd : w->fd, datagram, sizeof(datagram), MSG_DONTWAIT);
+
+		if (len < 0)
+			return;
+		if (len > 0)
+			on_datagram(c, stream_i, datagram, (uint16_t)len);
+	}
 }
 
 void

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "media.h"
+#include "secure.h"
 
 #define CALL_STREAMS_MAX 8
 #define CALL_TEXT_MAX    256
@@ -34,10 +35,20 @@ struct call_plan {
 	const char *metadata;		/* template; NULL: none */
 	const struct media_source *sources[CALL_STREAMS_MAX];
 	unsigned int n_sources;
-	struct media_faults faults;
+	struct wire_faults faults;
+	struct secure_plan secure;
+	struct media_start start;
+	uint32_t rekey_at_ms;		/* re-INVITE with other keys; 0: none */
+	bool rekey_same;		/* with the same ones */
+	bool rekey_keeps_roc;		/* the rollover counter goes on under the new key; else it starts at 0 */
+	uint32_t ssrc_change_at_ms;	/* 0: none */
+	uint64_t forge;			/* forged packets a call */
+	uint32_t length_ms;		/* of a call, as far as it is known: forged packets are spread over it */
 	uint32_t *seed;
 	bool verbose;
 	bool (*transmit)(const char *message, size_t len);
+	/* call call_on_media() when the socket has something */
+	bool (*watch)(int fd, unsigned int number, unsigned int stream_i, bool rtcp);
 };
 
 enum call_state {
@@ -52,6 +63,7 @@ enum call_state {
 struct call {
 	const struct call_plan *plan;
 	enum call_state state;
+	unsigned int number;
 	char id[64];		/* Call-ID */
 	char session_id[48];	/* of the communication session, base64 of a UUID */
 	char stream_ids[CALL_STREAMS_MAX][32];
@@ -62,6 +74,8 @@ struct call {
 	unsigned int cseq;
 	unsigned int sdp_version;
 	bool held, resumed;
+	bool flowing;		/* media is sent: the keys are there */
+	bool rekey_offered, ssrc_changed;
 	bool acknowledged;
 	bool cancelled;
 	unsigned int final_status;
@@ -75,7 +89,12 @@ struct call {
 	uint64_t report_ms;
 	unsigned int n_streams;
 	struct media_stream streams[CALL_STREAMS_MAX];
-	uint16_t local_ports[CALL_STREAMS_MAX];
+	struct secure secures[CALL_STREAMS_MAX];
+	uint16_t local_ports[CALL_STREAMS_MAX], rtcp_ports[CALL_STREAMS_MAX];
+	const char *suite;	/* of the last secured stream; NULL: none */
+	uint64_t rekeys, handshakes;
+	uint64_t forged;	/* due by now, sent or not */
+	unsigned int forge_stream;
 };
 
 /** Open the media sockets and send the INVITE. @return false: `failure` says why */
@@ -84,6 +103,8 @@ bool call_start(struct call *c, const struct call_plan *plan, unsigned int numbe
 void call_receive(struct call *c, const char *message, uint64_t now_ms);
 /** Send what is due: media, retransmissions, hold, BYE. Called at least each 10 ms. */
 void call_tick(struct call *c, uint64_t now_ms);
+/** A media socket of stream `stream_i` (its RTCP socket with `rtcp`) has something. */
+void call_on_media(struct call *c, unsigned int stream_i, bool rtcp);
 /** End early (the operator pressed Ctrl-C). */
 void call_hang_up(struct call *c, uint64_t now_ms);
 void call_release(struct call *c);

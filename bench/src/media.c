@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 
 #include "g711.h"
 
@@ -195,6 +193,14 @@ media_load_pcap(struct media_source *s, const char *path, char *why, size_t why_
 	return ok && s->n_packets != 0;
 }
 
+uint32_t
+media_source_ms(const struct media_source *s)
+{
+	if (s->packets != NULL)
+		return s->packets[s->n_packets - 1].at_ms;
+	return (uint32_t)(s->n_samples / (RATE / 1000));
+}
+
 void
 media_free(struct media_source *s)
 {
@@ -223,64 +229,96 @@ put16(uint8_t *b, uint16_t v)
 	b[1] = (uint8_t)v;
 }
 
-static void
-transmit(struct media_stream *m, const uint8_t *packet, uint16_t len)
+static uint8_t
+payload_type(const struct media_stream *m)
 {
-	if (send(m->fd, packet, len, 0) == (ssize_t)len)
-		m->sent++;
-	m->octets += len - 12u;
+	return m->source->codec == MEDIA_PCMU ? 0 : 8;
 }
 
-/* The network's turn: lose it, hold it back behind the next one, send it, send it twice. */
-static void
-impair(struct media_stream *m, const uint8_t *packet, uint16_t len)
+static uint32_t
+random_word(struct media_stream *m)
 {
-	m->made++;
-	if (media_random(m->seed) < m->faults->loss) {
-		m->dropped++;
-		return;
-	}
-	if (m->held_len == 0 && media_random(m->seed) < m->faults->reorder) {
-		memcpy(m->held, packet, len);
-		m->held_len = len;
-		m->reordered++;
-		return;
-	}
-	transmit(m, packet, len);
-	if (media_random(m->seed) < m->faults->duplicate) {
-		m->duplicated++;
-		transmit(m, packet, len);
-	}
-	media_stream_flush(m);
+	return (uint32_t)(media_random(m->seed) * 4294967295.0);
+}
+
+/* What reports may say of the source that now sends. */
+static struct report_source *
+source_of(struct media_stream *m, uint32_t ssrc, uint16_t seq)
+{
+	struct report_source *s;
+
+	for (unsigned int i = 0; i < m->n_sources && i < MEDIA_SOURCES_MAX; i++)
+		if (m->sources[i].ssrc == ssrc)
+			return &m->sources[i];
+	if (m->n_sources++ >= MEDIA_SOURCES_MAX)
+		return NULL;
+	s = &m->sources[m->n_sources - 1];
+	*s = (struct report_source){ .ssrc = ssrc, .first_seq = seq, .gaps = m->source->packets != NULL };
+	return s;
 }
 
 void
-media_stream_flush(struct media_stream *m)
+media_stream_open(struct media_stream *m, const struct media_source *source, const struct wire_faults *faults,
+                  uint32_t *seed, const struct media_start *start)
 {
-	if (m->held_len != 0)
-		transmit(m, m->held, m->held_len);
-	m->held_len = 0;
+	memset(m, 0, sizeof(*m));
+	m->source = source;
+	m->seed = seed;
+	m->ssrc = random_word(m);
+	m->seq = (uint16_t)(media_random(seed) * 65535.0);
+	if (start->seq >= 0)
+		m->seq = (uint16_t)start->seq;
+	m->roc = start->roc;
+	m->timestamp = m->first_timestamp = random_word(m);
+	wire_open(&m->wire, faults, seed);
+}
+
+static void
+send_rtp(struct media_stream *m, uint8_t *packet, uint16_t len, uint16_t seq)
+{
+	struct report_source *s = source_of(m, m->ssrc, seq);
+	uint64_t repeated = m->wire.duplicated + m->wire.replays;
+
+	wire_send_rtp(&m->wire, packet, len);
+	m->begun = true;
+	if (s == NULL)
+		return;
+	s->made++;
+	for (unsigned int i = 0; i < m->n_sources && i < MEDIA_SOURCES_MAX; i++) /* a replay may be of any of them */
+		m->sources[i].repeated += m->wire.duplicated + m->wire.replays - repeated;
 }
 
 static void
 send_samples(struct media_stream *m, bool on_hold)
 {
-	uint8_t packet[12 + MEDIA_FRAME_SAMPLES];
+	uint8_t packet[WIRE_ROOM];
 	size_t left = m->source->n_samples - m->at;
 	size_t n = left < MEDIA_FRAME_SAMPLES ? left : MEDIA_FRAME_SAMPLES;
 
 	packet[0] = 0x80;
-	packet[1] = (uint8_t)((m->source->codec == MEDIA_PCMU ? 0 : 8) | (m->made == 0 ? 0x80 : 0));
+	packet[1] = (uint8_t)(payload_type(m) | (m->begun ? 0 : 0x80));
 	put16(packet + 2, m->seq);
 	put32(packet + 4, m->timestamp);
 	put32(packet + 8, m->ssrc);
 	memcpy(packet + 12, m->source->payload + m->at, n);
 	if (!on_hold) {
-		impair(m, packet, (uint16_t)(12 + n));
+		send_rtp(m, packet, (uint16_t)(12 + n), m->seq);
 		m->seq++;
+		if (m->seq == 0)
+			m->roc++;
 	}
 	m->timestamp += (uint32_t)n;
 	m->at += n;
+}
+
+static void
+send_captured(struct media_stream *m, const struct media_packet *p)
+{
+	uint8_t packet[WIRE_ROOM];
+
+	memcpy(packet, p->bytes, p->len);
+	m->ssrc = protect_ssrc(packet + 8);
+	send_rtp(m, packet, p->len, be16(packet + 2));
 }
 
 bool
@@ -288,12 +326,9 @@ media_stream_tick(struct media_stream *m, uint32_t elapsed_ms, bool on_hold)
 {
 	if (m->source->packets != NULL) {
 		while (m->at < m->source->n_packets && m->source->packets[m->at].at_ms <= elapsed_ms) {
-			const struct media_packet *p = &m->source->packets[m->at++];
-
-			m->ssrc = (uint32_t)p->bytes[8] << 24 | (uint32_t)p->bytes[9] << 16 |
-			          (uint32_t)p->bytes[10] << 8 | p->bytes[11];
 			if (!on_hold)
-				impair(m, p->bytes, p->len);
+				send_captured(m, &m->source->packets[m->at]);
+			m->at++;
 		}
 		return m->at < m->source->n_packets;
 	}
@@ -303,47 +338,52 @@ media_stream_tick(struct media_stream *m, uint32_t elapsed_ms, bool on_hold)
 }
 
 void
+media_stream_change_ssrc(struct media_stream *m)
+{
+	if (m->source->packets != NULL)
+		return; /* the capture says */
+	wire_flush(&m->wire);
+	m->ssrc = random_word(m);
+	m->seq = (uint16_t)(media_random(m->seed) * 65535.0);
+	m->roc = 0;
+	m->begun = false;
+	m->ssrc_changes++;
+}
+
+void
 media_stream_report(struct media_stream *m, const char *cname, uint32_t elapsed_ms)
 {
-	uint8_t packet[128];
-	size_t name_len = strlen(cname) < 60 ? strlen(cname) : 60;
-	size_t sdes_len = (4 + 4 + 2 + name_len + 1 + 3) & ~(size_t)3;
-	struct timespec now;
+	uint8_t packet[REPORT_MAX + PROTECT_TRAILER_MAX];
+	const struct report_facts facts = {
+		.ssrc = m->ssrc,
+		.timestamp = m->first_timestamp + elapsed_ms * (RATE / 1000), /* of now, not of the next packet */
+		.packets = m->wire.made,
+		.octets = m->wire.octets,
+		.cname = cname,
+	};
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	memset(packet, 0, sizeof(packet));
-	packet[0] = 0x80;
-	packet[1] = 200;
-	put16(packet + 2, 6);
-	put32(packet + 4, m->ssrc);
-	put32(packet + 8, (uint32_t)(now.tv_sec + 2208988800u)); /* 1900 to 1970 */
-	put32(packet + 12, (uint32_t)(((uint64_t)now.tv_nsec << 32) / 1000000000u));
-	put32(packet + 16, m->first_timestamp + elapsed_ms * (RATE / 1000)); /* of now, not of the next packet */
-	put32(packet + 20, (uint32_t)m->sent);
-	put32(packet + 24, (uint32_t)m->octets);
-	packet[28] = 0x81;
-	packet[29] = 202;
-	put16(packet + 30, (uint16_t)(sdes_len / 4 - 1));
-	put32(packet + 32, m->ssrc);
-	packet[36] = 1; /* CNAME */
-	packet[37] = (uint8_t)name_len;
-	memcpy(packet + 38, cname, name_len);
-	(void)!send(m->fd, packet, 28 + sdes_len, 0);
+	wire_send_rtcp(&m->wire, packet, report_sender(packet, &facts));
 }
 
 void
 media_stream_bye(struct media_stream *m)
 {
-	uint8_t packet[16];
+	uint8_t packet[REPORT_MAX + PROTECT_TRAILER_MAX];
 
-	memset(packet, 0, sizeof(packet));
-	packet[0] = 0x80; /* an empty receiver report goes first in a compound packet */
-	packet[1] = 201;
-	put16(packet + 2, 1);
-	put32(packet + 4, m->ssrc);
-	packet[8] = 0x81;
-	packet[9] = 203;
-	put16(packet + 10, 1);
-	put32(packet + 12, m->ssrc);
-	(void)!send(m->fd, packet, sizeof(packet), 0);
+	wire_send_rtcp(&m->wire, packet, report_bye(packet, m->ssrc));
+}
+
+bool
+media_stream_on_rtcp(struct media_stream *m, const uint8_t *packet, size_t len, char *why, size_t why_len)
+{
+	if (m->n_sources > MEDIA_SOURCES_MAX)
+		return true; /* a capture with more sources than are kept: nothing to check against */
+	return report_check(packet, len, m->sources, m->n_sources, why, why_len);
+}
+
+void
+media_stream_forge(struct media_stream *m, unsigned int n)
+{
+	if (m->wire.made > 0)
+		wire_forge(&m->wire, n, payload_type(m));
 }

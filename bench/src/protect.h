@@ -70,4 +70,8 @@ bool protect_rtcp(struct protect *p, uint8_t *packet, uint16_t *len);
  * its index was there before */
 bool protect_open_rtcp(struct protect *p, uint8_t *packet, uint16_t *len);
 
+/** Bytes of an RTP header with its CSRCs and extension. @return 0: no RTP packet */
+size_t protect_header_len(const uint8_t *packet, size_t len);
+uint32_t protect_ssrc(const uint8_t *bytes);	/* four bytes in network order */
+
 #endif

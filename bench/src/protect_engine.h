@@ -15,8 +15,4 @@ struct protect_engine_ops {
 
 extern const struct protect_engine_ops protect_libsrtp2, protect_ipsec_mb;
 
-/** Bytes of an RTP header with its CSRCs and extension. @return 0: no RTP packet */
-size_t protect_header_len(const uint8_t *packet, size_t len);
-uint32_t protect_ssrc(const uint8_t *bytes);	/* four bytes in network order */
-
 #endif
