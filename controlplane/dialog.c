@@ -6,6 +6,7 @@
 #include "controlplane/body.h"
 #include "controlplane/response.h"
 #include "controlplane/sip.h"
+#include "crypto/secret.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
@@ -549,6 +550,7 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	bool update = strcmp(m->method, "UPDATE") == 0;
 	struct sip_answer a = { .status = 200 };
 	struct sip_request_view view;
+	char *sdp = NULL;
 
 	if (!update && message_has(m, "Info-Package")) {
 		answer(d, t, m, 469, "no Info-Package is served");
@@ -564,7 +566,8 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	}
 	if (m->body.len != 0) {
 		sip_request_view(&view, m, from);
-		a.status = s->handlers.on_body(s->ctx, d, &view.request, &a.sdp);
+		a.status = s->handlers.on_body(s->ctx, d, &view.request, &sdp);
+		a.sdp = sdp;
 		sip_request_view_release(&view);
 	}
 	if (a.status >= 300) {
@@ -579,6 +582,9 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		}
 	}
 	sip_answer(s, t, m->method, from, &a);
+	if (sdp != NULL)
+		secret_wipe(sdp, strlen(sdp));
+	free(sdp);
 }
 
 void

@@ -42,7 +42,7 @@ struct sip_request {
 
 /* How a handler answers an INVITE or re-INVITE: now or later, exactly once, by one of these. Both accept a dialog
  * whose request was cancelled meanwhile (nothing is sent). */
-/** 200 with plain application/sdp; retransmitted until ACK. */
+/** 200 with plain application/sdp; retransmitted until ACK. `sdp` may hold keys: what is kept of it is wiped. */
 void dialog_accept(struct dialog *d, const char *sdp);
 struct sip_refusal {
 	unsigned int status;		/* 400 to 699 */
@@ -74,8 +74,9 @@ struct dialog_handlers {
 	void (*on_invite)(void *ctx, struct dialog *d, const struct sip_request *req);
 	/** A re-INVITE (answer as above). `req->body` is empty when it carries no offer: answer with our description. */
 	void (*on_reinvite)(void *ctx, struct dialog *d, const struct sip_request *req);
-	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx. With `*sdp` set (UPDATE with an offer) the 200 carries it. */
-	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, const char **sdp);
+	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx. With `*sdp` set (UPDATE with an
+	 * offer) the 200 carries it; malloc'd, taken over, and wiped since it may hold keys. */
+	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp);
 	/** ACK arrived; `body` is the answer when we offered. */
 	void (*on_confirmed)(void *ctx, struct dialog *d, struct span body);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */

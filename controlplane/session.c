@@ -45,18 +45,21 @@ session_arm(struct session *s)
 static void
 session_send_answer(struct session *s)
 {
-	s->answer_due = false;
-	if (session_answer_make(s)) {
-		dialog_refuse(s->dialog, &(struct sip_refusal){
-			.status = 500,
-			.warning = "The answer could not be written, offer fewer m-lines or formats",
-		});
+	const char *obstacle = s->rekey_refused ? "The new SRTP key could not be installed, offer the old one again" : NULL;
+	char *whole = NULL;
+
+	s->answer_due = s->rekey_refused = false;
+	if (obstacle == NULL && session_answer_make(s, &whole))
+		obstacle = "The answer could not be written, offer fewer m-lines or formats";
+	if (obstacle != NULL) {
+		dialog_refuse(s->dialog, &(struct sip_refusal){ .status = 500, .warning = obstacle });
 		return;
 	}
-	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp));
+	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(whole));
 	session_describe(s, NULL);
 	session_recordings_publish(s);
-	dialog_accept(s->dialog, s->answer_sdp);
+	dialog_accept(s->dialog, whole);
+	session_text_wipe(whole);
 }
 
 static void
@@ -152,18 +155,28 @@ static void
 session_apply_offer(struct session *s)
 {
 	session_count(s->all, SESSION_REOFFERS);
-	session_note(s, NULL, REEL_FRAME_OFFER, span_of_text(s->offer_sdp));
+	session_note_offer(s, NULL);
 	if (s->offer_deviations != NULL)
 		session_note(s, NULL, REEL_FRAME_DEVIATIONS, span_of_text(s->offer_deviations));
 	session_streams_apply(s, &s->all->offer);
 }
 
-/* RFC 3264 §8, MX-02: the same description, the same version, is our offer. */
+/* RFC 3264 §8, MX-02: the same description, the same version, is our offer. It is written anew, since no key is kept in
+ * a text. */
 static void
 session_send_description(struct session *s)
 {
+	char *whole = NULL;
+
+	if (session_answer_make(s, &whole)) {
+		dialog_refuse(s->dialog, &(struct sip_refusal){
+			.status = 500, .warning = "The session could not be described, offer its streams",
+		});
+		return;
+	}
 	s->offered = true;
-	dialog_accept(s->dialog, s->answer_sdp);
+	dialog_accept(s->dialog, whole);
+	session_text_wipe(whole);
 }
 
 static void
@@ -181,8 +194,12 @@ session_confirm(struct session *s)
 		dialog_end(s->dialog, REASON_CAUSE_NORMAL, s->reason);
 		return;
 	}
+	if (session_keys_take(s))	/* then their m-lines have no key, and end */
+		log_error("session", "no_room_for_keys", "call_id=%s", s->call_id);
 	session_note(s, NULL, REEL_FRAME_OFFER, s->all->answer_body);
+	s->answering = true;
 	session_streams_apply(s, &s->all->offer);
+	s->answering = false;
 	session_describe(s, NULL);
 	session_recordings_publish(s);
 }
@@ -326,7 +343,7 @@ session_event_due(const struct session *s, enum session_event *event)
 	case SESSION_PAUSED:
 		if (s->answer_due) {
 			*event = EV_STREAMS_READY;
-			return session_streams_in(s, STREAM_ADDING) == 0;
+			return session_streams_in(s, STREAM_ADDING) == 0 && !session_streams_rekeying(s);
 		}
 		*event = s->state == SESSION_RECORDING ? EV_HELD : EV_RESUMED;
 		return session_streams_held(s) == (s->state == SESSION_RECORDING);
@@ -460,8 +477,12 @@ session_free(struct session *s)
 		all->n_answering--;	/* it never drained */
 	if (s->dialog != NULL)
 		dialog_user_set(s->dialog, NULL);	/* our BYE is still unanswered: SIP's own business */
-	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++)
+	session_keys_drop(s);
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		if (s->streams[i] != NULL)
+			session_keying_give(all, s->streams[i]->keying);
 		free(s->streams[i]);
+	}
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++)
 		free(s->recordings[i]);
 	timer_release(&s->due);
@@ -488,7 +509,7 @@ sessions_create(struct sessions **out, const struct session_floor *floor)
 	all->n_slots = 2 * floor->config->limits.sessions_max;	/* as many again may still be sealing */
 	all->slots = calloc(all->n_slots, sizeof(struct session *));
 	all->free_slots = calloc(all->n_slots, sizeof(*all->free_slots));
-	if (all->slots == NULL || all->free_slots == NULL) {
+	if (all->slots == NULL || all->free_slots == NULL || session_secrets_create(all)) {
 		sessions_destroy(all);
 		return SRS_ERR_NOMEM;
 	}
@@ -508,6 +529,7 @@ sessions_destroy(struct sessions *all)
 		if (all->slots[i] != NULL)
 			session_free(all->slots[i]);
 	}
+	session_secrets_destroy(all);
 	free(all->slots);
 	free(all->free_slots);
 	free(all);

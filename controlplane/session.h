@@ -61,6 +61,7 @@ char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
 	X(SESSION_STARTED,         sessions_started,         "sessions",   COUNTER_INFO,  "recording sessions answered with 200") \
 	X(SESSION_REFUSED_POLICY,  sessions_refused_policy,  "sessions",   COUNTER_WARN,  "refused: not a recording session (siprec.accept)") \
 	X(SESSION_REFUSED_BODY,    sessions_refused_body,    "sessions",   COUNTER_WARN,  "refused: body or SDP unusable") \
+	X(SESSION_REFUSED_SRTP,    sessions_refused_srtp,    "sessions",   COUNTER_WARN,  "refused: SRTP that is not accepted, no usable key, or plain RTP from who must use SRTP (srtp.*)") \
 	X(SESSION_REFUSED_LIMIT,   sessions_refused_limit,   "sessions",   COUNTER_WARN,  "refused with 503: a bound was reached") \
 	X(SESSION_FAILED_OPEN,     sessions_failed,          "sessions",   COUNTER_ERROR, "failed before the answer") \
 	X(SESSION_ENDED,           sessions_ended,           "sessions",   COUNTER_INFO,  "ended, by either side or by time") \
@@ -70,6 +71,8 @@ char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
 	X(SESSION_INTERRUPTED,     recordings_interrupted,   "recordings", COUNTER_WARN,  "recordings of an earlier process that were sealed as interrupted") \
 	X(SESSION_SEAL_FAILED,     recordings_seal_failed,   "recordings", COUNTER_ERROR, "recordings whose seal did not become durable") \
 	X(SESSION_REOFFERS,        session_reoffers,         "offers",     COUNTER_INFO,  "later offers applied") \
+	X(SESSION_REKEYS,          session_rekeys,           "keys",       COUNTER_INFO,  "new SRTP keys in later offers") \
+	X(SESSION_REKEYS_FAILED,   session_rekeys_failed,    "keys",       COUNTER_ERROR, "new SRTP keys that the data plane did not take") \
 	X(SESSION_MLINES_REFUSED,  session_mlines_refused,   "m-lines",    COUNTER_WARN,  "m-lines answered with port 0") \
 	X(SESSION_METADATA,        session_metadata,         "documents",  COUNTER_INFO,  "metadata documents applied") \
 	X(SESSION_METADATA_BAD,    session_metadata_refused, "documents",  COUNTER_WARN,  "metadata documents that could not be read or applied; media went on") \

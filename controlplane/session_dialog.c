@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "crypto/secret.h"
 #include "lib/srs_log.h"
 
 #define WARNING_MAX 200
@@ -89,35 +90,39 @@ sdp_read(struct sessions *all, struct sip_refusal *why)
 	return refuse(why, err == SRS_ERR_LIMIT ? 488 : 400, text);
 }
 
-static unsigned int
-recordable_mlines(const struct offer *o)
-{
-	unsigned int n = 0;
+/* What the m-lines of sessions.offer come to. */
+struct mlines {
+	unsigned int n_recordable;
+	uint8_t ip_version;		/* of the first that can be recorded; 0: the offer does not say */
+	const char *obstacle;		/* of the first candidate that cannot: a sentence for Warning */
+};
 
-	for (unsigned int i = 0; i < o->n_media; i++) {
-		if (session_mline_recordable(&o->media[i]))
-			n++;
+static void
+mlines_judge(struct mlines *out, struct sessions *all, const struct session_policy *p)
+{
+	*out = (struct mlines){ 0 };
+	for (unsigned int i = 0; i < all->offer.n_media; i++) {
+		const struct offer_media *m = &all->offer.media[i];
+		const char *obstacle;
+
+		if (!session_mline_is_candidate(m))
+			continue;
+		obstacle = session_mline_obstacle(all, p, m);
+		if (obstacle == NULL && out->n_recordable++ == 0)
+			out->ip_version = m->address.ip_version;
+		if (out->obstacle == NULL)
+			out->obstacle = obstacle;
 	}
-	return n;
 }
 
-/* Why not one m-line can be recorded: a sentence for Warning. */
+/* Why there is no m-line that could be recorded if it were protected otherwise. */
 static const char *
-nothing_recordable(const struct offer *o)
+no_candidate(const struct offer *o)
 {
-	bool secure = false, audio = false;
-
 	for (unsigned int i = 0; i < o->n_media; i++) {
-		const struct offer_media *m = &o->media[i];
-
-		audio |= m->kind == OFFER_AUDIO && m->port != 0;
-		secure |= m->kind == OFFER_AUDIO && m->port != 0 && m->profile != OFFER_RTP_AVP &&
-		          m->profile != OFFER_RTP_AVPF;
+		if (o->media[i].kind == OFFER_AUDIO && o->media[i].port != 0)
+			return "No m-line can be recorded: no RTP format was offered";
 	}
-	if (secure)
-		return "No m-line can be recorded: SRTP and DTLS are not accepted here, offer RTP/AVP";
-	if (audio)
-		return "No m-line can be recorded: no format was offered";
 	return "No m-line can be recorded: offer at least one audio m-line with a port";
 }
 
@@ -149,8 +154,9 @@ static bool
 invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why,
                enum session_counter *counter)
 {
+	struct session_policy policy;
 	struct admission_view v;
-	unsigned int n;
+	struct mlines n;
 
 	*counter = SESSION_REFUSED_BODY;
 	if (!body_read(all, req, why))
@@ -163,23 +169,17 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 		return refuse(why, 488, "No SDP offer: the recording client has to offer the streams");
 	if (!sdp_read(all, why))
 		return false;
-	n = recordable_mlines(&all->offer);
-	if (n == 0)
-		return refuse(why, 488, nothing_recordable(&all->offer));
+	session_policy_read(&policy, all, req);
+	mlines_judge(&n, all, &policy);
+	if (n.n_recordable == 0 && n.obstacle == NULL)
+		return refuse(why, 488, no_candidate(&all->offer));
+	if (n.n_recordable == 0) {
+		*counter = SESSION_REFUSED_SRTP;
+		return refuse(why, 488, n.obstacle);
+	}
 	admission_look(all, &v);
 	*counter = SESSION_REFUSED_LIMIT;
-	return admission_allows(&v, n, all->floor.config->sip.retry_after_s, why);
-}
-
-/* Family of the first m-line that can be recorded; 0: the offer does not say. */
-static uint8_t
-offer_ip_version(const struct offer *o)
-{
-	for (unsigned int i = 0; i < o->n_media; i++) {
-		if (session_mline_recordable(&o->media[i]))
-			return o->media[i].address.ip_version;
-	}
-	return 0;
+	return admission_allows(&v, n.n_recordable, all->floor.config->sip.retry_after_s, why);
 }
 
 static void
@@ -214,16 +214,22 @@ text_of(struct span bytes)
 	return text;
 }
 
-/* Keep the offer that all->offer was read from. */
+/* Keep the offer that all->offer was read from: its keys in secret memory, its text without them. */
 static enum srs_err
-offer_keep(struct session *s, struct span sdp)
+offer_keep(struct session *s, const struct sip_request *req, struct span sdp)
 {
+	enum srs_err err;
 	char *text = text_of(sdp);
 
 	if (text == NULL)
 		return SRS_ERR_NOMEM;
+	session_policy_read(&s->policy, s->all, req);
+	err = session_keys_take(s);
+	s->offer_redacted = offer_redact(text, strlen(text)) != 0;
 	free(s->offer_sdp);
 	s->offer_sdp = text;
+	if (err)
+		return err;
 	free(s->offer_deviations);
 	s->offer_deviations = session_offer_deviations(&s->all->offer);
 	return SRS_OK;
@@ -233,13 +239,15 @@ static enum srs_err
 session_start(struct session *s, const struct sip_request *req)
 {
 	struct sessions *all = s->all;
+	struct mlines n;
 	enum srs_err err;
 
 	address_text(&req->source, s->source, sizeof(s->source));
-	err = offer_keep(s, all->body.sdp->bytes);
+	err = offer_keep(s, req, all->body.sdp->bytes);
 	if (err)
 		return err;
-	err = media_lcore_choose(all->floor.media, offer_ip_version(&all->offer), &s->lcore_i);
+	mlines_judge(&n, all, &s->policy);
+	err = media_lcore_choose(all->floor.media, n.ip_version, &s->lcore_i);
 	if (err)
 		return err;
 	if (all->body.metadata != NULL)
@@ -308,8 +316,26 @@ note_other_parts(struct session *s)
 		if (p->bytes.len != 0)
 			memcpy(joined + p->content_type.len + 1, p->bytes.bytes, p->bytes.len);
 		session_note(s, NULL, REEL_FRAME_BODY, span_of(joined, len));
+		secret_wipe(joined, len);	/* who knows what is in it */
 		free(joined);
 	}
+}
+
+/* A later offer. One whose audio could all be recorded but for its protection is refused, and the session goes on as it
+ * was (RFC 3261 §14.2); one that merely removes streams is not. */
+static bool
+reoffer_read(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
+{
+	struct session_policy policy;
+	struct mlines n;
+
+	if (!sdp_read(all, why))
+		return false;
+	session_policy_read(&policy, all, req);
+	mlines_judge(&n, all, &policy);
+	if (n.n_recordable == 0 && n.obstacle != NULL)
+		return refuse(why, 488, n.obstacle);
+	return true;
 }
 
 static void
@@ -324,12 +350,12 @@ on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 		dialog_refuse(d, &why);
 		return;
 	}
-	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !sdp_read(all, &why))) {
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
 		log_info("session", "reinvite_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
 		dialog_refuse(d, &why);
 		return;
 	}
-	if (all->body.sdp != NULL && offer_keep(s, all->body.sdp->bytes)) {
+	if (all->body.sdp != NULL && offer_keep(s, req, all->body.sdp->bytes)) {
 		(void)refuse(&why, 500, "No memory for the offer");
 		dialog_refuse(d, &why);
 		return;
@@ -349,22 +375,21 @@ on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 /* An UPDATE's answer goes out with its 200 and cannot wait for ports: commands for new ones are in the lcore's ring by
  * then, and run before a peer can have read the answer. */
 static unsigned int
-session_update(struct session *s, const char **sdp)
+session_update(struct session *s, const struct sip_request *req, char **sdp)
 {
-	if (offer_keep(s, s->all->body.sdp->bytes))
+	if (offer_keep(s, req, s->all->body.sdp->bytes))
 		return 500;
 	(void)session_dispatch(s, EV_OFFER);
-	if (session_answer_make(s))
+	if (session_answer_make(s, sdp))
 		return 500;
-	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp));
+	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(*sdp));
 	session_describe(s, NULL);
 	session_recordings_publish(s);
-	*sdp = s->answer_sdp;
 	return 200;
 }
 
 static unsigned int
-on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char **sdp)
+on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp)
 {
 	struct sessions *all = ctx;
 	struct session *s = dialog_user(d);
@@ -374,7 +399,7 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char *
 	*sdp = NULL;
 	if (s == NULL || session_edge_of(s->state, EV_METADATA) == NULL)
 		return 500;
-	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !sdp_read(all, &why))) {
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
 		log_info("session", "body_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
 		return why.status;
 	}
@@ -385,7 +410,7 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char *
 		(void)session_dispatch(s, EV_METADATA);
 	/* SDP in an INFO is no offer (RFC 6086, RFC 3264) */
 	if (all->body.sdp != NULL && strcasecmp(req->method, "UPDATE") == 0)
-		status = s->answer_due ? 500 : session_update(s, sdp);	/* RFC 3311 §5.2 */
+		status = s->answer_due ? 500 : session_update(s, req, sdp);	/* RFC 3311 §5.2 */
 	session_settle(s);
 	return status;
 }

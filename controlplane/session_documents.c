@@ -65,10 +65,11 @@ session_text_add(struct cJSON *json, const char *name, const char *text)
 
 /* ---- notes ---- */
 
-void
-session_note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes)
+/* @param struck  secrets were struck out of `bytes` before */
+static void
+note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes, bool struck)
 {
-	uint8_t flags = 0;
+	uint8_t flags = struck ? REEL_FRAME_REDACTED : 0;
 	char *copy = malloc(bytes.len + 1);
 
 	if (copy == NULL) {
@@ -94,9 +95,21 @@ session_note(struct session *s, struct session_recording *only, enum reel_frame_
 }
 
 void
+session_note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes)
+{
+	note(s, only, kind, bytes, false);
+}
+
+void
+session_note_offer(struct session *s, struct session_recording *only)
+{
+	note(s, only, REEL_FRAME_OFFER, span_of_text(s->offer_sdp), s->offer_redacted);
+}
+
+void
 session_note_all(struct session *s, struct session_recording *only)
 {
-	session_note(s, only, REEL_FRAME_OFFER, span_of_text(s->offer_sdp));
+	session_note_offer(s, only);
 	if (s->offer_deviations != NULL)
 		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->offer_deviations));
 	if (s->metadata_raw.len != 0)
@@ -104,7 +117,7 @@ session_note_all(struct session *s, struct session_recording *only)
 	if (s->metadata_deviations != NULL)
 		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->metadata_deviations));
 	if (s->answer_sdp != NULL)
-		session_note(s, only, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp));
+		note(s, only, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp), s->answer_redacted);
 }
 
 static void

@@ -22,6 +22,9 @@ add_u64(cJSON *json, const char *name, uint64_t value)
 static cJSON *
 stream_json(const struct session *s, const struct session_stream *st)
 {
+	static const char *const protections[] = {
+		[OFFER_KEYING_NONE] = "none", [OFFER_KEYING_SDES] = "sdes", [OFFER_KEYING_DTLS] = "dtls",
+	};
 	cJSON *row = cJSON_CreateObject();
 	struct stream_view v = { 0 };
 	char ip[48], id[2 * REEL_ID_SIZE + 1];
@@ -37,6 +40,9 @@ stream_json(const struct session *s, const struct session_stream *st)
 	cJSON_AddStringToObject(row, "address", ip);
 	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
 	cJSON_AddBoolToObject(row, "inactive", st->inactive);
+	cJSON_AddStringToObject(row, "protection", protections[st->protection]);
+	cJSON_AddStringToObject(row, "suite", st->keying != NULL ?
+	                        srtp_suite_shape((enum srtp_suite)st->keying->keys.ours.suite)->name : "");
 	cJSON_AddNumberToObject(row, "payload_type", v.payload_type);
 	add_u64(row, "frames", v.frames);
 	add_u64(row, "bytes", v.bytes);

@@ -9,6 +9,7 @@
 #include "controlplane/body.h"
 #include "controlplane/metadata.h"
 #include "controlplane/offer.h"
+#include "controlplane/sdes.h"
 #include "controlplane/session.h"
 
 #define SESSION_STREAMS_MAX    (2 * OFFER_MEDIA_MAX) /* live ones, and as many that are going */
@@ -78,6 +79,20 @@ struct session_recording {
 	unsigned int n_streams_ever;
 };
 
+/* What an SDES m-line was agreed on. In secret memory, out of a pool of `struct sessions`. */
+struct session_keying {
+	struct session_keying *next;	/* free list */
+	char tag[SDES_TAG_SIZE];	/* of the line that was chosen, as offered */
+	struct stream_keys keys;	/* theirs: wiped as soon as the data plane has them; ours: what the answer says */
+	uint8_t digest[32];		/* of theirs: does a later offer bring the same keys? */
+};
+
+/* What decides about SRTP beside the configuration: how the request in hand came, and from whom. */
+struct session_policy {
+	enum config_transport transport;
+	bool srtp_required;		/* srtp.required_from has the SRC */
+};
+
 enum session_stream_state { STREAM_ADDING, STREAM_LIVE, STREAM_REMOVING };
 
 struct session_stream {
@@ -95,6 +110,9 @@ struct session_stream {
 	unsigned int mline;
 	struct media_address source;
 	bool latch, inactive;
+	enum offer_keying protection;
+	struct session_keying *keying;	/* with SDES */
+	unsigned int n_rekeys;		/* handed to the data plane, without their event yet */
 };
 
 struct session {
@@ -114,9 +132,14 @@ struct session {
 	enum srs_err refused;	/* why the data plane refused */
 	struct metadata *metadata;
 	struct span metadata_raw;	/* newest document, owned, struck out */
-	bool metadata_redacted;
 	char *metadata_deviations, *offer_deviations;	/* JSON of the newest documents; NULL: none */
-	char *offer_sdp, *answer_sdp;
+	char *offer_sdp, *answer_sdp;	/* struck out: no key is in them */
+	bool offer_redacted, answer_redacted;
+	struct session_policy policy;
+	struct session_keying *keys_offered[OFFER_MEDIA_MAX];	/* of the offer in hand, until streams take them */
+	bool answering;		/* what is applied answers an offer of ours: our keys stay */
+	bool keys_changed;	/* our description has another key than the last one */
+	bool rekey_refused;	/* the data plane did not take a key of the offer in hand */
 	uint64_t sdp_id, sdp_version;
 	char call_id[SESSION_TEXT_MAX], agent[SESSION_TEXT_MAX];
 	char source[SESSION_ADDRESS_MAX];
@@ -127,8 +150,14 @@ struct session {
 	struct timer due;
 };
 
+struct session_secrets;
+
 struct sessions {
 	struct session_floor floor;
+	struct session_secrets *secrets;	/* keys on their way */
+	struct session_keying *free_keyings;
+	enum srtp_suite suites[SRTP_SUITES];	/* srtp.suites, preferred first */
+	unsigned int n_suites;
 	struct session **slots;	/* by slot; NULL: free */
 	uint32_t *free_slots;
 	uint32_t n_slots, n_free;
@@ -179,8 +208,29 @@ void session_recordings_publish(const struct session *s);
 /** Rows of recordings of an earlier process, and segments. */
 void session_recordings_on_stray(struct sessions *all, const struct dataplane_event *e);
 
+/* ---- session_srtp.c: who may send what how, and the keys of SDES ---- */
+/** The pool of keyings and the suites. @return NOMEM */
+SRS_MUST_CHECK enum srs_err session_secrets_create(struct sessions *all);
+void session_secrets_destroy(struct sessions *all);
+void session_policy_read(struct session_policy *p, const struct sessions *all, const struct sip_request *req);
+/** Audio with a port and a format: one that could be recorded, were it not for its protection. */
+bool session_mline_is_candidate(const struct offer_media *m);
+/** What hinders a candidate of the offer in hand: a sentence for Warning that says what to mend; NULL: nothing. */
+const char *session_mline_obstacle(struct sessions *all, const struct session_policy *p, const struct offer_media *m);
+/** Move the keys of sessions.offer into s->keys_offered, before the bytes that it was read from go. What is wrong with
+ * a=crypto lines becomes deviations of the offer. @return LIMIT: the pool is used up */
+SRS_MUST_CHECK enum srs_err session_keys_take(struct session *s);
+/** Wipe what no stream took. */
+void session_keys_drop(struct session *s);
+/** Our own key for the stream, in the suite of theirs (RFC 4568 §5.1.2). @return IO */
+SRS_MUST_CHECK enum srs_err session_keying_make_own(struct session_keying *k);
+void session_keying_give(struct sessions *all, struct session_keying *k);	/* wiped; accepts NULL */
+/** Wipe and free a text that may hold a key. Accepts NULL. */
+void session_text_wipe(char *text);
+
 /* ---- session_streams.c ---- */
-bool session_mline_recordable(const struct offer_media *m);
+/** Can m-line `i` of the offer in hand be recorded? Asked after session_keys_take(). */
+bool session_mline_recordable(const struct session *s, const struct offer_media *m, unsigned int i);
 /** Bring the streams in line with this offer: add, update, remove. */
 void session_streams_apply(struct session *s, const struct offer *o);
 /** Move streams to the recording of their communication session. */
@@ -191,13 +241,17 @@ unsigned int session_streams_in(const struct session *s, enum session_stream_sta
 unsigned int session_streams_n(const struct session *s);
 bool session_streams_bound(const struct session *s, const struct session_recording *r);
 bool session_streams_held(const struct session *s);
+bool session_streams_rekeying(const struct session *s);
 void session_stream_on_event(struct session *s, unsigned int i, const struct dataplane_event *e);
-/** Write the answer to s->offer_sdp into s->answer_sdp; the version goes up only on change. */
-SRS_MUST_CHECK enum srs_err session_answer_make(struct session *s);
+/** Write the answer to s->offer_sdp; the version goes up only on change. s->answer_sdp keeps it without keys.
+ * @param whole  malloc'd, with keys: session_text_wipe() it */
+SRS_MUST_CHECK enum srs_err session_answer_make(struct session *s, char **whole);
 
 /* ---- session_documents.c ---- */
 /** A document into each open recording (or one of them). Secrets are struck out of a copy first. */
 void session_note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes);
+/** The offer as kept: struck out already, and marked so. */
+void session_note_offer(struct session *s, struct session_recording *only);
 /** What a recording that opens now has to know: offer, metadata, deviations, answer, description. */
 void session_note_all(struct session *s, struct session_recording *only);
 /** Offers, and what they broke. @return NULL: nothing broken, or no memory */

@@ -6,15 +6,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/secret.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
 bool
-session_mline_recordable(const struct offer_media *m)
+session_mline_recordable(const struct session *s, const struct offer_media *m, unsigned int i)
 {
-	/* SRTP, DTLS and video come with modules of their own; until then such an m-line gets port 0 */
-	return m->kind == OFFER_AUDIO && m->port != 0 && m->n_codecs != 0 &&
-	       (m->profile == OFFER_RTP_AVP || m->profile == OFFER_RTP_AVPF);
+	if (!session_mline_is_candidate(m))
+		return false;
+	switch (offer_media_keying(m)) {
+	case OFFER_KEYING_NONE:
+		return !s->policy.srtp_required;
+	case OFFER_KEYING_SDES:
+		return s->keys_offered[i] != NULL;
+	case OFFER_KEYING_DTLS:
+		break;		/* refused by session_mline_obstacle() */
+	}
+	return false;
 }
 
 static bool
@@ -49,6 +58,8 @@ stream_spec_fill(const struct session_stream *st, struct stream_spec *spec)
 		.source = st->source,
 		.latch = st->latch,
 		.inactive = st->inactive,
+		.secure = st->protection != OFFER_KEYING_NONE,
+		.dtls = st->protection == OFFER_KEYING_DTLS,
 	};
 }
 
@@ -56,6 +67,7 @@ static void
 stream_drop(struct session *s, struct session_stream *st, bool port_rests)
 {
 	media_give(s->all->floor.media, &st->port, port_rests);
+	session_keying_give(s->all, st->keying);
 	s->streams[st->i] = NULL;
 	free(st);
 }
@@ -78,11 +90,37 @@ stream_describe_mline(struct session_stream *st, const struct offer_media *m, un
 	(void)snprintf(st->mid, sizeof(st->mid), "%s", m->mid);
 }
 
+/* The keys of its m-line become the stream's, with one of ours beside them. */
+static enum srs_err
+stream_take_keys(struct session *s, struct session_stream *st)
+{
+	st->keying = s->keys_offered[st->mline];
+	s->keys_offered[st->mline] = NULL;
+	if (st->keying == NULL)
+		return SRS_ERR_STATE;
+	s->keys_changed = true;
+	return session_keying_make_own(st->keying);
+}
+
+static enum srs_err
+stream_install(struct session *s, struct session_stream *st)
+{
+	struct stream_spec spec;
+	enum srs_err err;
+
+	stream_spec_fill(st, &spec);
+	if (st->keying != NULL)
+		spec.keys = &st->keying->keys;
+	err = dataplane_stream_add(s->all->floor.dataplane, &spec, session_cookie(s, COOKIE_STREAM, st->i), &st->handle);
+	if (st->keying != NULL)
+		secret_wipe(st->keying->keys.theirs, sizeof(st->keying->keys.theirs));
+	return err;
+}
+
 static enum srs_err
 stream_begin(struct session *s, struct session_stream *st, const struct offer_media *m)
 {
 	struct sessions *all = s->all;
-	struct stream_spec spec;
 	enum srs_err err;
 
 	st->recording = session_recording_for(s, m->label);
@@ -90,15 +128,18 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 		return SRS_ERR_STATE;
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
+	st->protection = offer_media_keying(m);
+	if (st->protection == OFFER_KEYING_SDES) {
+		err = stream_take_keys(s, st);
+		if (err)
+			return err;
+	}
 	err = media_take(all->floor.media, s->lcore_i, m->address.ip_version, m->rtcp_mux, &st->port);
 	if (err)
 		return err;
 	err = number_take(st->recording, &st->number);
-	if (err == SRS_OK) {
-		stream_spec_fill(st, &spec);
-		err = dataplane_stream_add(all->floor.dataplane, &spec, session_cookie(s, COOKIE_STREAM, st->i),
-		                           &st->handle);
-	}
+	if (err == SRS_OK)
+		err = stream_install(s, st);
 	if (err)
 		media_give(all->floor.media, &st->port, false);
 	return err;
@@ -127,44 +168,98 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 		session_count(s->all, SESSION_MLINES_REFUSED);
 		log_warn("session", "stream_refused", "call_id=%s mline=%u err=%s", s->call_id, mline,
 		         srs_err_name(err));
+		if (st != NULL)
+			session_keying_give(s->all, st->keying);
 		free(st);
 		return;
 	}
 	s->streams[i] = st;
 }
 
-/* Our port cannot stay when its family or its lone RTCP port no longer fits. */
+/* Our port cannot stay when its family or its lone RTCP port no longer fits, or when plain becomes SRTP or the other way
+ * round: nothing that comes late may be taken for the other. */
 static bool
 stream_must_move(const struct session_stream *st, const struct offer_media *m)
 {
 	bool family = st->source.ip_version != 0 && m->address.ip_version != 0 &&
 	              st->source.ip_version != m->address.ip_version;
 
-	return family || (st->port.rtcp_port == 0 && !m->rtcp_mux);
+	return family || (st->port.rtcp_port == 0 && !m->rtcp_mux) || st->protection != offer_media_keying(m);
+}
+
+/* New keys of theirs go to the data plane, with a new one of ours: a key of ours serves one of theirs (RFC 4568 §7.1.4
+ * wants no key twice). With the same keys nothing moves, and the answer is the same. */
+static enum srs_err
+stream_rekey(struct session *s, struct session_stream *st)
+{
+	struct session_keying *next = s->keys_offered[st->mline], *now = st->keying;
+	enum srs_err err = SRS_OK;
+
+	if (memcmp(next->digest, now->digest, sizeof(next->digest)) == 0) {
+		memcpy(now->tag, next->tag, sizeof(now->tag));
+		return SRS_OK;
+	}
+	if (s->answering && next->keys.theirs[0].suite != now->keys.ours.suite) {
+		log_warn("session", "another_suite_answered", "call_id=%s mline=%u: the keys stay", s->call_id, st->mline);
+		return SRS_OK;
+	}
+	if (s->answering)
+		next->keys.ours = now->keys.ours;	/* we offered it, and it was answered */
+	else
+		err = session_keying_make_own(next);
+	if (err == SRS_OK)
+		err = dataplane_stream_rekey(s->all->floor.dataplane, st->handle, &next->keys,
+		                             session_cookie(s, COOKIE_STREAM, st->i));
+	if (err)
+		return err;
+	secret_wipe(next->keys.theirs, sizeof(next->keys.theirs));
+	session_count(s->all, SESSION_REKEYS);
+	s->keys_offered[st->mline] = NULL;
+	st->keying = next;
+	st->n_rekeys++;
+	s->keys_changed |= !s->answering;
+	session_keying_give(s->all, now);
+	return SRS_OK;
+}
+
+/* What cannot go on as it is ends, and begins anew on another port. */
+static void
+stream_replace(struct session *s, struct session_stream *st, const struct offer_media *m, unsigned int mline,
+               enum srs_err err)
+{
+	log_warn("session", "update_refused", "call_id=%s mline=%u err=%s: begun anew", s->call_id, mline,
+	         srs_err_name(err));
+	st->doomed = true;
+	stream_add(s, m, mline);
+}
+
+static enum srs_err
+stream_resource(struct session *s, struct session_stream *st, const struct offer_media *m)
+{
+	struct session_stream before = *st;
+	struct stream_spec spec;
+
+	mline_source(s, m, &st->source, &st->latch);
+	st->inactive = mline_is_inactive(m);
+	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
+	    before.inactive == st->inactive)
+		return SRS_OK;
+	stream_spec_fill(st, &spec);
+	return dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
+	                               session_cookie(s, COOKIE_STREAM, st->i));
 }
 
 static void
 stream_update(struct session *s, struct session_stream *st, const struct offer_media *m, unsigned int mline)
 {
-	struct session_stream before = *st;
-	struct stream_spec spec;
 	enum srs_err err;
 
 	stream_describe_mline(st, m, mline);
-	mline_source(s, m, &st->source, &st->latch);
-	st->inactive = mline_is_inactive(m);
-	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
-	    before.inactive == st->inactive)
-		return;
-	stream_spec_fill(st, &spec);
-	err = dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
-	                              session_cookie(s, COOKIE_STREAM, st->i));
-	if (err == SRS_OK)
-		return;
-	log_warn("session", "update_refused", "call_id=%s mline=%u err=%s: begun anew", s->call_id, mline,
-	         srs_err_name(err));
-	st->doomed = true;
-	stream_add(s, m, mline);
+	err = stream_resource(s, st, m);
+	if (err == SRS_OK && st->protection == OFFER_KEYING_SDES)
+		err = stream_rekey(s, st);
+	if (err)
+		stream_replace(s, st, m, mline, err);
 }
 
 void
@@ -189,7 +284,7 @@ session_streams_apply(struct session *s, const struct offer *o)
 		const struct offer_media *m = &o->media[i];
 		int k = of_mline[i];
 
-		if (k != BINDING_NONE && session_mline_recordable(m) && !stream_must_move(live[k], m))
+		if (k != BINDING_NONE && session_mline_recordable(s, m, i) && !stream_must_move(live[k], m))
 			kept[k] = true;
 	}
 	for (unsigned int k = 0; k < n; k++)
@@ -200,11 +295,12 @@ session_streams_apply(struct session *s, const struct offer *o)
 
 		if (k != BINDING_NONE && kept[k])
 			stream_update(s, live[k], m, i);
-		else if (session_mline_recordable(m))
+		else if (session_mline_recordable(s, m, i))
 			stream_add(s, m, i);
 		else if (m->port != 0)
 			session_count(s->all, SESSION_MLINES_REFUSED);
 	}
+	session_keys_drop(s);
 }
 
 void
@@ -303,6 +399,33 @@ session_streams_held(const struct session *s)
 	return n != 0;
 }
 
+bool
+session_streams_rekeying(const struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && st->n_rekeys != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Without the new keys the old ones go on; what we know of them is forgotten, so that the next offer sets all anew. */
+static void
+on_rekeyed(struct session *s, struct session_stream *st, const struct dataplane_event *e)
+{
+	if (st->n_rekeys > 0)
+		st->n_rekeys--;
+	if (e->err == SRS_OK)
+		return;
+	session_count(s->all, SESSION_REKEYS_FAILED);
+	log_warn("session", "rekey_failed", "call_id=%s mline=%u err=%s", s->call_id, st->mline, srs_err_name(e->err));
+	s->rekey_refused = s->answer_due;
+	if (st->keying != NULL)
+		memset(st->keying->digest, 0, sizeof(st->keying->digest));
+}
+
 static void
 on_installed(struct session *s, struct session_stream *st, const struct dataplane_event *e)
 {
@@ -351,6 +474,8 @@ session_stream_on_event(struct session *s, unsigned int i, const struct dataplan
 		on_installed(s, st, e);
 	else if (e->kind == EVENT_STREAM_BOUND)
 		on_bound(s, st, e);
+	else if (e->kind == EVENT_STREAM_REKEYED)
+		on_rekeyed(s, st, e);
 	else if (e->kind == EVENT_STREAM_REMOVED && st->state == STREAM_REMOVING)
 		stream_drop(s, st, true);
 	else if (e->kind == EVENT_STREAM_UPDATED && e->err)
@@ -378,6 +503,10 @@ decide(struct session *s, const struct offer *o)
 		d->port = st->port.udp_port;
 		d->rtcp_port = st->port.rtcp_port;
 		d->inactive = st->inactive;
+		if (st->protection == OFFER_KEYING_SDES) {
+			d->sdes.tag = st->keying->tag;
+			d->sdes.ours = &st->keying->keys.ours;
+		}
 	}
 }
 
@@ -398,38 +527,55 @@ answer_text(struct session *s, uint64_t version)
 	struct sessions *all = s->all;
 	size_t len = answer_write(&all->offer, all->decided, origin_ip(all, &all->offer), s->sdp_id, version,
 	                          all->text, sizeof(all->text) - 1);
-	char *text;
+	char *text = len != 0 ? malloc(len + 1) : NULL;
 
-	if (len == 0 || len >= sizeof(all->text))
-		return NULL;
-	all->text[len] = '\0';
-	text = malloc(len + 1);
-	if (text != NULL)
-		memcpy(text, all->text, len + 1);
+	if (text != NULL) {
+		memcpy(text, all->text, len);
+		text[len] = '\0';
+	}
+	secret_wipe(all->text, len != 0 ? len : sizeof(all->text));	/* one that did not fit left what did */
 	return text;
 }
 
+/* The answer of this version: with keys, and as it is kept. */
+static enum srs_err
+answer_texts(struct session *s, uint64_t version, char **whole, char **struck)
+{
+	*whole = answer_text(s, version);
+	*struck = *whole != NULL ? strdup(*whole) : NULL;
+	if (*struck == NULL) {
+		session_text_wipe(*whole);
+		*whole = NULL;
+		return SRS_ERR_LIMIT;
+	}
+	s->answer_redacted = offer_redact(*struck, strlen(*struck)) != 0;
+	return SRS_OK;
+}
+
 enum srs_err
-session_answer_make(struct session *s)
+session_answer_make(struct session *s, char **whole)
 {
 	const char *why;
-	char *text;
+	char *struck;
 	enum srs_err err = offer_parse(&s->all->offer, span_of_text(s->offer_sdp), &why);
 
+	*whole = NULL;
 	if (err)
 		return err;
 	decide(s, &s->all->offer);
-	text = answer_text(s, s->sdp_version);
-	if (text == NULL)
-		return SRS_ERR_LIMIT;
-	if (s->answer_sdp != NULL && strcmp(text, s->answer_sdp) != 0) {	/* RFC 3264 §8 */
-		free(text);
-		text = answer_text(s, s->sdp_version + 1);
-		if (text == NULL)
-			return SRS_ERR_LIMIT;
+	err = answer_texts(s, s->sdp_version, whole, &struck);
+	if (err)
+		return err;
+	if (s->answer_sdp != NULL && (s->keys_changed || strcmp(struck, s->answer_sdp) != 0)) {	/* RFC 3264 §8 */
+		session_text_wipe(*whole);
+		free(struck);
+		err = answer_texts(s, s->sdp_version + 1, whole, &struck);
+		if (err)
+			return err;
 		s->sdp_version++;
 	}
+	s->keys_changed = false;
 	free(s->answer_sdp);
-	s->answer_sdp = text;
+	s->answer_sdp = struck;
 	return SRS_OK;
 }

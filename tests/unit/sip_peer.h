@@ -88,14 +88,14 @@ peer_on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 }
 
 static inline unsigned int
-peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char **sdp)
+peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp)
 {
 	struct peer *p = ctx;
 
 	p->n_bodies++;
 	peer_note(p, d, req);
 	if (strstr(req->content_type, "sdp") != NULL)
-		*sdp = PEER_SDP;
+		*sdp = strdup(PEER_SDP);
 	return p->body_status;
 }
 

@@ -1,394 +1,5 @@
-/* Recording sessions: every cell of the machine, and calls from INVITE to seal. The dialog layer, the data plane, the
- * catalog, the key ring and the clock are the test's own; bodies, SDP and metadata are read by the real parsers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "controlplane/session.h"
-#include "controlplane/session_state.h"
-
-#define NOTES_MAX  256
-#define EVENTS_MAX 256
-#define TEXT_MAX   4096
-
-/* ---- the dialog layer ---- */
-
-struct dialog {
-	void *user;
-	bool ended;
-};
-
-static unsigned int n_accepts, n_refusals, n_hang_ups;
-static char accepted_sdp[TEXT_MAX];
-static struct sip_refusal refusal;
-static char refusal_warning[300];
-static char hang_up_reason[64];
-
-void
-dialog_accept(struct dialog *d, const char *sdp)
-{
-	n_accepts++;
-	(void)snprintf(accepted_sdp, sizeof(accepted_sdp), "%s", sdp);
-}
-
-void
-dialog_refuse(struct dialog *d, const struct sip_refusal *why)
-{
-	n_refusals++;
-	refusal = *why;
-	(void)snprintf(refusal_warning, sizeof(refusal_warning), "%s", why->warning);
-}
-
-void
-dialog_end(struct dialog *d, unsigned int cause, const char *reason)
-{
-	n_hang_ups++;
-	(void)snprintf(hang_up_reason, sizeof(hang_up_reason), "%s", reason);
-}
-
-void dialog_user_set(struct dialog *d, void *user) { d->user = user; }
-void *dialog_user(const struct dialog *d) { return d->user; }
-const char *dialog_end_name(enum dialog_end how) { return how == DIALOG_END_BYE ? "bye" : "cancelled"; }
-
-/* ---- clock, timers ---- */
-
-static uint64_t now_ns = 1000000000;
-uint64_t reactor_mono_ns(void) { return now_ns; }
-uint64_t reactor_wall_ns(void) { return UINT64_C(1700000000123456789) + now_ns; }
-static struct timer *armed;
-static uint64_t armed_ms;
-void timer_init(struct timer *t, void (*on_due)(void *ctx), void *ctx) { *t = (struct timer){ NULL, on_due, ctx }; }
-enum srs_err
-timer_arm(struct reactor *r, struct timer *t, uint64_t after_ms)
-{
-	armed = t;
-	armed_ms = after_ms;
-	return SRS_OK;
-}
-void timer_disarm(struct timer *t) { armed = armed == t ? NULL : armed; }
-void timer_release(struct timer *t) { timer_disarm(t); }
-
-/* ---- keys, catalog ---- */
-
-static uint32_t keys_left;
-uint32_t keys_ready(const struct keys *k) { return keys_left; }
-enum srs_err
-keys_take(struct keys *k, const uint8_t recording[REEL_ID_SIZE], uint32_t part, struct part_key *out)
-{
-	if (keys_left == 0)
-		return SRS_ERR_LIMIT;
-	keys_left--;
-	memcpy(out->envelope.recording, recording, REEL_ID_SIZE);
-	out->envelope.part = part;
-	return SRS_OK;
-}
-
-static unsigned int n_rows_recording, n_rows_sealed;
-static char row_reason[64], row_participants[TEXT_MAX], row_streams[TEXT_MAX];
-bool catalog_has_room(const struct catalog *c) { return true; }
-uint32_t catalog_queue_len(const struct catalog *c) { return 0; }
-enum srs_err
-catalog_post_recording(struct catalog *c, const struct catalog_recording *r)
-{
-	if (strcmp(r->state, "recording") == 0) {
-		n_rows_recording++;
-		(void)snprintf(row_participants, sizeof(row_participants), "%s", r->participants_json);
-		(void)snprintf(row_streams, sizeof(row_streams), "%s", r->streams_json);
-	} else {
-		n_rows_sealed++;
-		(void)snprintf(row_reason, sizeof(row_reason), "%s", r->reason != NULL ? r->reason : "");
-	}
-	return SRS_OK;
-}
-enum srs_err
-catalog_post_placed(struct catalog *c, const uint8_t recording[REEL_ID_SIZE], const uint8_t uuid[REEL_ID_SIZE])
-{
-	return SRS_OK;
-}
-enum srs_err catalog_post_segment(struct catalog *c, const struct catalog_segment *s) { return SRS_OK; }
-
-/* ---- the data plane: answers each command by an event, when the test says so ---- */
-
-static struct dataplane_event events[EVENTS_MAX];
-static unsigned int n_events;
-static uint32_t next_handle;
-static int live_streams, live_recordings;
-static enum srs_err refuse_open, refuse_add, fail_open, fail_install, refuse_remove, refuse_seal;
-static struct stream_spec last_spec;
-static unsigned int n_updates, n_binds, n_parts;
-static char sealed_reasons[16][64];
-static unsigned int n_sealed;
-static struct {
-	uint32_t recording;
-	enum reel_frame_kind kind;
-	uint8_t flags;
-	char text[TEXT_MAX];
-} notes[NOTES_MAX];
-static unsigned int n_notes;
-
-static void
-event_post(enum dataplane_event_kind kind, enum srs_err err, uint64_t cookie, uint32_t recording, uint32_t stream)
-{
-	assert_true(n_events < EVENTS_MAX);
-	events[n_events++] = (struct dataplane_event){
-		.kind = kind, .err = err, .cookie = cookie, .recording = recording, .stream = stream,
-	};
-}
-
-unsigned int dataplane_n_addresses(const struct dataplane *dp) { return 1; }
-void
-dataplane_place(const struct dataplane *dp, unsigned int address_i, struct dataplane_place *out)
-{
-	*out = (struct dataplane_place){ .address = { .ip_version = 4, .ip = { 198, 18, 254, 2 } } };
-}
-void
-dataplane_room(const struct dataplane *dp, struct dataplane_room *out)
-{
-	*out = (struct dataplane_room){ 100, 100, 90, true };
-}
-void dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream_view *out) { out->frames = 7; }
-
-enum srs_err
-dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec, uint64_t cookie, uint32_t *recording)
-{
-	if (refuse_open)
-		return refuse_open;
-	*recording = next_handle++;
-	live_recordings += fail_open == SRS_OK;
-	event_post(EVENT_RECORDING_OPENED, fail_open, cookie, *recording, DATAPLANE_NONE);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part_key *key, uint64_t cookie)
-{
-	n_parts++;
-	event_post(EVENT_PART_STARTED, SRS_OK, cookie, recording, DATAPLANE_NONE);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind kind, uint8_t flags, struct span bytes,
-               uint64_t cookie)
-{
-	assert_true(n_notes < NOTES_MAX);
-	notes[n_notes].recording = recording;
-	notes[n_notes].kind = kind;
-	notes[n_notes].flags = flags;
-	(void)snprintf(notes[n_notes++].text, TEXT_MAX, "%.*s", (int)bytes.len, (const char *)bytes.bytes);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_recording_seal(struct dataplane *dp, uint32_t recording, const char *reason, uint64_t cookie)
-{
-	if (refuse_seal)
-		return refuse_seal;
-	(void)snprintf(sealed_reasons[n_sealed++ % 16], 64, "%s", reason);
-	live_recordings--;
-	event_post(EVENT_RECORDING_SEALED, SRS_OK, cookie, recording, DATAPLANE_NONE);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint64_t cookie, uint32_t *stream)
-{
-	if (refuse_add)
-		return refuse_add;
-	last_spec = *spec;
-	*stream = next_handle++;
-	live_streams += fail_install == SRS_OK;
-	event_post(EVENT_STREAM_INSTALLED, fail_install, cookie, spec->recording, *stream);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_stream_update(struct dataplane *dp, uint32_t stream, const struct stream_spec *spec, uint64_t cookie)
-{
-	n_updates++;
-	last_spec = *spec;
-	event_post(EVENT_STREAM_UPDATED, SRS_OK, cookie, spec->recording, stream);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording, uint8_t number, uint64_t cookie)
-{
-	n_binds++;
-	event_post(EVENT_STREAM_BOUND, SRS_OK, cookie, recording, stream);
-	return SRS_OK;
-}
-enum srs_err
-dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie)
-{
-	if (refuse_remove)
-		return refuse_remove;
-	live_streams--;
-	event_post(EVENT_STREAM_REMOVED, SRS_OK, cookie, DATAPLANE_NONE, stream);
-	return SRS_OK;
-}
-
-/* ---- fixture ---- */
-
-struct fixture {
-	struct config config;
-	struct sessions *all;
-	struct media *media;
-	struct dialog dialog;
-	struct sip_request request;
-};
-
-static char node_name[] = "node-1", automatic[] = "auto";
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	struct session_floor floor = { .config = &f->config };
-
-	f->config.node.name = node_name;
-	f->config.sip.accept = CONFIG_ACCEPT_TOLERANT;
-	f->config.sip.retry_after_s = 10;
-	f->config.media.rtp_port_min = 20000;
-	f->config.media.rtp_port_max = 20099;
-	f->config.media.external_ip = automatic;
-	f->config.limits.sessions_max = 4;
-	f->config.limits.call_seconds_max = 600;
-	f->config.storage.part_seconds_max = 60;
-	assert_int_equal(media_create(&f->media, &f->config, NULL), SRS_OK);
-	floor.media = f->media;
-	assert_int_equal(sessions_create(&f->all, &floor), SRS_OK);
-	n_accepts = n_refusals = n_hang_ups = n_events = n_notes = n_updates = n_binds = n_parts = n_sealed = 0;
-	n_rows_recording = n_rows_sealed = 0;
-	live_streams = live_recordings = 0;
-	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = SRS_OK;
-	keys_left = 100;
-	armed = NULL;
-	*state = f;
-	return 0;
-}
-
-/* Whatever a test did: nothing may be left in the data plane, and every port is back. */
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	assert_int_equal(live_streams, 0);
-	assert_int_equal(live_recordings, 0);
-	assert_int_equal(sessions_n(f->all), 0);
-	assert_int_equal(f->all->n_answering, 0);
-	assert_int_equal(media_pairs_free(f->media), 50);
-	sessions_destroy(f->all);
-	media_destroy(f->media);
-	free(f);
-	return 0;
-}
-
-/* Deliver events until none follow from them. */
-static void
-run(struct fixture *f)
-{
-	for (unsigned int i = 0; i < n_events; i++) {
-		struct dataplane_event e = events[i];
-
-		sessions_on_event(f->all, &e);
-	}
-	n_events = 0;
-}
-
-#define BOUNDARY "unique-boundary"
-#define SDP_HEAD "v=0\r\no=SRC 1 %u IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
-#define MLINE(port, direction, label) \
-	"m=audio " port " RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=" direction "\r\na=rtcp-mux\r\na=label:" label "\r\n"
-#define TWO_STREAMS SDP_HEAD MLINE("4000", "sendonly", "1") MLINE("4002", "sendonly", "2")
-#define XML_HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<recording xmlns=\"urn:ietf:params:xml:ns:recording:1\">\r\n"
-#define CS1 "<session session_id=\"cs-1\"/>"
-#define CS2 "<session session_id=\"cs-2\"/>"
-#define CS1_OVER "<session session_id=\"cs-1\"><stop-time>2026-01-01T10:00:00Z</stop-time></session>"
-#define ANN "<participant participant_id=\"p-ann\"><nameID aor=\"sip:ann@example.com\"><name>Ann</name></nameID></participant>"
-#define BOB "<participant participant_id=\"p-bob\"><nameID aor=\"sip:bob@example.com\"/></participant>"
-#define STREAM(id, cs, label) "<stream stream_id=\"" id "\" session_id=\"" cs "\"><label>" label "</label></stream>"
-#define SENDS(p, id) "<participantstreamassoc participant_id=\"" p "\"><send>" id "</send></participantstreamassoc>"
-#define XML_TAIL "</recording>\r\n"
-#define ANN_AND_BOB XML_HEAD "<datamode>complete</datamode>" CS1 ANN BOB STREAM("s1", "cs-1", "1") \
-	STREAM("s2", "cs-1", "2") SENDS("p-ann", "s1") SENDS("p-bob", "s2") XML_TAIL
-
-static char body_text[3 * TEXT_MAX];
-
-static void
-request_of(struct fixture *f, const char *sdp, const char *xml)
-{
-	struct sockaddr_in *from = (struct sockaddr_in *)&f->request.source;
-
-	f->request.method = "INVITE";
-	f->request.call_id = "call-1@src";
-	f->request.from_uri = f->request.from_tag = f->request.to_uri = f->request.contact = "";
-	f->request.user_agent = "test SRC";
-	f->request.session_id = f->request.content_disposition = "";
-	f->request.require_siprec = f->request.contact_sip_src = true;
-	from->sin_family = AF_INET;
-	from->sin_port = htons(5060);
-	from->sin_addr.s_addr = htonl(0xc0000209);
-	if (sdp != NULL && xml != NULL) {
-		f->request.content_type = "multipart/mixed;boundary=" BOUNDARY;
-		(void)snprintf(body_text, sizeof(body_text),
-		               "--" BOUNDARY "\r\nContent-Type: application/sdp\r\n\r\n%s\r\n--" BOUNDARY
-		               "\r\nContent-Type: application/rs-metadata+xml\r\nContent-Disposition: recording-session\r\n"
-		               "\r\n%s\r\n--" BOUNDARY "--\r\n", sdp, xml);
-	} else {
-		f->request.content_type = sdp != NULL ? "application/sdp" : "application/rs-metadata+xml";
-		(void)snprintf(body_text, sizeof(body_text), "%s", sdp != NULL ? sdp : xml != NULL ? xml : "");
-	}
-	f->request.body = span_of_text(body_text);
-}
-
-static char *
-sdp_of(const char *format, unsigned int version)
-{
-	static char text[TEXT_MAX];
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	(void)snprintf(text, sizeof(text), format, version);
-#pragma GCC diagnostic pop
-	return text;
-}
-
-static struct session *
-call_begin(struct fixture *f, const char *sdp, const char *xml)
-{
-	request_of(f, sdp, xml);
-	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
-	run(f);
-	return f->dialog.user;
-}
-
-static void
-reinvite(struct fixture *f, const char *sdp, const char *xml)
-{
-	request_of(f, sdp, xml);
-	sessions_handlers()->on_reinvite(f->all, &f->dialog, &f->request);
-	run(f);
-}
-
-static void
-call_end(struct fixture *f)
-{
-	sessions_handlers()->on_ended(f->all, &f->dialog, DIALOG_END_BYE);
-	run(f);
-}
-
-static const char *
-last_note(enum reel_frame_kind kind)
-{
-	for (unsigned int i = n_notes; i-- > 0;) {
-		if (notes[i].kind == kind)
-			return notes[i].text;
-	}
-	return "";
-}
+/* Recording sessions: every cell of the machine, and calls from INVITE to seal. */
+#include "session_fixture.h"
 
 /* ---- the machine ---- */
 
@@ -554,7 +165,7 @@ missing_or_broken_sdp_is_refused(void **state)
 	assert_true(refusal_warning[0] != '\0');
 	call_begin(f, sdp_of(SDP_HEAD "m=audio 4000 RTP/SAVP 0\r\na=sendonly\r\n", 1), NULL);
 	assert_int_equal(refusal.status, 488);
-	assert_non_null(strstr(refusal_warning, "RTP/AVP"));
+	assert_non_null(strstr(refusal_warning, "srtp.sdes_unprotected"));
 	assert_int_equal(n_accepts, 0);
 }
 
@@ -714,7 +325,7 @@ a_second_communication_session_opens_its_own_recording(void **state)
 {
 	struct fixture *f = *state;
 	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
-	const char *no_sdp;
+	char *no_sdp;
 
 	request_of(f, NULL, XML_HEAD "<datamode>complete</datamode>" CS1 CS2 ANN BOB STREAM("s1", "cs-1", "1")
 	           STREAM("s2", "cs-2", "2") SENDS("p-ann", "s1") SENDS("p-bob", "s2") XML_TAIL);
@@ -769,7 +380,7 @@ static void
 an_update_with_an_offer_is_answered_at_once(void **state)
 {
 	struct fixture *f = *state;
-	const char *sdp;
+	char *sdp;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, sdp_of(TWO_STREAMS MLINE("4004", "sendonly", "3"), 2), NULL);
@@ -777,6 +388,7 @@ an_update_with_an_offer_is_answered_at_once(void **state)
 	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &sdp), 200);
 	assert_non_null(sdp);
 	assert_non_null(strstr(sdp, "m=audio 20002 "));
+	free(sdp);
 	run(f);
 	assert_int_equal(live_streams, 3);
 	assert_int_equal(n_accepts, 1);
@@ -787,7 +399,7 @@ static void
 an_unknown_body_in_info_is_415(void **state)
 {
 	struct fixture *f = *state;
-	const char *sdp;
+	char *sdp;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, "Signal=1\r\n", NULL);
@@ -974,8 +586,6 @@ rest_lists_the_session_with_its_streams(void **state)
 	free(json);
 	call_end(f);
 }
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)
