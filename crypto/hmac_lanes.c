@@ -147,9 +147,10 @@ blocks_of(uint32_t len)
 	return (len + LENGTH_END + BLOCK - 1) / BLOCK;
 }
 
-/* ipad and opad of each lane: words 6 to 15 of its keys' first line. */
-static_assert(offsetof(struct unprotect_ctx, ipad) == 24, "states begin at word 6");
-static_assert(offsetof(struct unprotect_ctx, opad) == 44, "and end with the line");
+/* ipad and opad of each lane: ten words of its keys' first line. */
+#define IPAD_WORD (offsetof(struct unprotect_ctx, key.cm.ipad) / 4)
+#define OPAD_WORD (offsetof(struct unprotect_ctx, key.cm.opad) / 4)
+static_assert(OPAD_WORD + 5 <= LANES, "both stand in the first line");
 
 WIDE void
 states_load(const struct hmac_lane lane[LANES], __m512i inner[5], __m512i outer[5])
@@ -162,8 +163,8 @@ states_load(const struct hmac_lane lane[LANES], __m512i inner[5], __m512i outer[
 	transpose(line);
 #pragma GCC unroll 16
 	for (unsigned int i = 0; i < 5; i++) {
-		inner[i] = line[6 + i];
-		outer[i] = line[11 + i];
+		inner[i] = line[IPAD_WORD + i];
+		outer[i] = line[OPAD_WORD + i];
 	}
 }
 
@@ -241,8 +242,8 @@ run_portable(struct hmac_lanes *h, const struct hmac_lane lane[], unsigned int n
 
 		job->src = lane[i].bytes;
 		job->msg_len_to_hash_in_bytes = lane[i].len;
-		job->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)lane[i].keys->ipad;
-		job->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)lane[i].keys->opad;
+		job->u.HMAC._hashed_auth_key_xor_ipad = (const uint8_t *)lane[i].keys->key.cm.ipad;
+		job->u.HMAC._hashed_auth_key_xor_opad = (const uint8_t *)lane[i].keys->key.cm.opad;
 	}
 	IMB_SUBMIT_HASH_BURST_NOCHECK(h->mgr, h->job, n, IMB_AUTH_HMAC_SHA_1);
 	for (unsigned int i = 0; i < n; i++)

@@ -45,6 +45,13 @@ unprotect_engine_destroy(struct unprotect_engine *e)
 	free(e);
 }
 
+void
+unprotect_engine_portable(struct unprotect_engine *e)
+{
+	if (e->ipsec_mb != NULL)
+		unprotect_ipsec_mb_portable(e->ipsec_mb);
+}
+
 enum srs_err
 unprotect_ctx_init(struct unprotect_ctx *ctx, struct unprotect_engine *e, const struct srtp_master *master)
 {

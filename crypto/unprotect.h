@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "crypto/gcm_wide.h"
 #include "crypto/packet_index.h"
 #include "crypto/srtp_suite.h"
 #include "lib/srs_err.h"
@@ -27,25 +28,32 @@ enum unprotect_result {
 #define UNPROTECT_AES_SCHEDULE 240	/* round keys of AES-256 */
 #define UNPROTECT_GCM_SCHEDULE 1008	/* ipsec-mb's struct gcm_key_data */
 
-/* Session keys of one master key for RTP, expanded. Secret memory, owned by a stream's slot, constant in use. */
+/* Session keys of one master key for RTP, expanded. Secret memory, owned by a stream's slot, constant in use. What a
+ * packet reads stands together: four lines for AES_CM_128, five for the other suites. */
 struct unprotect_ctx {
-	/* line 0: every packet */
 	alignas(64) uint8_t suite;	/* enum srtp_suite */
 	uint8_t tag_len, mki_len;
 	uint8_t engine;			/* enum unprotect_engine_kind */
-	uint8_t key_len;		/* of AES: 16, 24, 32 */
-	uint8_t unused[3];
-	uint8_t salt[16];		/* session salt: 14 or 12 bytes, zeros behind */
-	uint32_t ipad[5], opad[5];	/* SHA-1 states behind the first block of each pad */
-	/* lines 1 to 4 with AES-CM, to 16 with AEAD */
-	alignas(64) union {
-		uint8_t aes[UNPROTECT_AES_SCHEDULE];
-		uint8_t gcm[UNPROTECT_GCM_SCHEDULE];
-		void *session;		/* libsrtp2's */
+	uint8_t salt[12];		/* of the session; AES-CM has two bytes more */
+	union {
+		struct {
+			uint8_t salt_end[4];		/* two bytes, and zeros */
+			uint32_t ipad[5], opad[5];	/* SHA-1 states behind the first block of each pad */
+			uint8_t key_len;		/* 16, 24, 32 */
+			uint8_t unused[3];
+			uint8_t aes[UNPROTECT_AES_SCHEDULE];
+		} cm;
+		struct gcm_wide_key gcm;	/* AEAD where gcm_wide runs */
+		struct {
+			uint8_t unused[48];
+			uint8_t gcm[UNPROTECT_GCM_SCHEDULE];	/* AEAD elsewhere: ipsec-mb's, seventeen lines */
+		} library;
+		void *session;			/* libsrtp2's */
 	} key;
 	uint8_t mki[SRTP_MKI_MAX];
 };
-static_assert(offsetof(struct unprotect_ctx, key) == 64, "line 0 overflowed");
+static_assert(offsetof(struct unprotect_ctx, key.cm.aes) == 64, "line 0 overflowed");
+static_assert(offsetof(struct unprotect_ctx, key.library.gcm) == 64, "ipsec-mb's key stands on a line");
 static_assert(sizeof(struct unprotect_ctx) == 17 * 64, "an odd number of lines, so that contexts spread over sets");
 
 struct unprotect_op {
@@ -64,6 +72,9 @@ bool unprotect_engine_runs(enum unprotect_engine_kind kind);
 /** One for each thread that uses it. @return NULL: no memory, or this machine does not run it */
 struct unprotect_engine *unprotect_engine_create(enum unprotect_engine_kind kind);
 void unprotect_engine_destroy(struct unprotect_engine *e);	/* accepts NULL */
+/** Test hook: leave 512-bit registers alone, as on a processor without them. Keys are of one way or the other: call it
+ * before the first one. */
+void unprotect_engine_portable(struct unprotect_engine *e);
 
 /** Derive and expand the session keys of a master key. @return UNSUPPORTED (suite), NOMEM @thread the engine's */
 SRS_MUST_CHECK enum srs_err unprotect_ctx_init(struct unprotect_ctx *ctx, struct unprotect_engine *e,

@@ -17,9 +17,6 @@
 #define AES_BLOCK	16
 #define GCM_IV_SIZE	12
 #define KEY_SIZES	3 /* AES-128, 192, 256 */
-/* Where ipsec-mb's VAES code looks for the powers of the hash key that a packet of up to 16 blocks needs: the last 256
- * bytes of the key data. Elsewhere the prefetch is of no use and does no harm. */
-#define GCM_POWERS_AT	(UNPROTECT_GCM_SCHEDULE - 256)
 #define PREFETCH_AHEAD	4
 
 static_assert(sizeof(struct gcm_key_data) <= UNPROTECT_GCM_SCHEDULE, "the library's keys fit");
@@ -35,6 +32,7 @@ struct cm_packet {
 
 struct unprotect_ipsec_mb {
 	IMB_MGR *mgr;
+	bool wide;	/* AEAD by gcm_wide */
 	struct cm_packet cm[UNPROTECT_BURST_MAX];
 	uint32_t over[UNPROTECT_BURST_MAX];	/* what the ROC stands over */
 	struct hmac_lanes *hmac;
@@ -157,7 +155,7 @@ cm_iv(uint8_t iv[AES_BLOCK], const struct unprotect_ctx *keys, const uint8_t *pa
 	uint32_t ssrc;
 
 	memcpy(&high, keys->salt, 8);
-	memcpy(&low, keys->salt + 8, 8);
+	memcpy(&low, keys->salt + 8, 8); /* and the two bytes behind */
 	memcpy(&ssrc, packet + 8, 4); /* as on the wire, which is its place in the IV */
 	high ^= (uint64_t)ssrc << 32;
 	low ^= __builtin_bswap64(index << 16);
@@ -198,12 +196,12 @@ cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_s
 			const struct cm_packet *p = &e->cm[i];
 			const struct unprotect_ctx *keys = p->op->keys;
 			IMB_JOB *job = &e->cipher[n_jobs];
-			uint64_t key_len = keys->key_len;
+			uint64_t key_len = keys->key.cm.key_len;
 
 			if (p->op->result != UNPROTECT_OK || key_len != 16 + 8 * size || p->auth_len == p->header_len)
 				continue;
 			cm_iv(e->iv[n_jobs], keys, p->op->packet, p->index);
-			job->enc_keys = keys->key.aes;
+			job->enc_keys = keys->key.cm.aes;
 			job->key_len_in_bytes = key_len;
 			job->src = p->op->packet;
 			job->dst = p->op->packet + p->header_len;
@@ -236,101 +234,108 @@ cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
 		if (__builtin_expect(!good, 0) || !accept(p->op, p->index))
 			continue;
 		p->op->len = p->auth_len;
-		by_size[(p->op->keys->key_len - 16) / 8]++;
+		by_size[(p->op->keys->key.cm.key_len - 16) / 8]++;
 	}
 	cm_decrypt(e, n, by_size);
 }
 
 /* ---- AEAD ---- */
 
-struct gcm_work {
-	uint8_t iv[GCM_IV_SIZE];
-	uint8_t tag[SRTP_TAG_MAX];
-	uint8_t *payload;
-	uint64_t payload_len, header_len;
+struct gcm_packet {
+	struct unprotect_op *op;
+	uint8_t *text;
+	uint32_t header_len, text_len;
+	unsigned int rounds;
+	struct gcm_wide_iv iv;
 };
 
 /* IV = (00 00 || SSRC || ROC || SEQ) XOR salt. @rfc 7714 §8.1 */
-static inline void
-gcm_iv(uint8_t iv[GCM_IV_SIZE], const struct unprotect_ctx *keys, const uint8_t *packet, uint64_t index)
+static inline struct gcm_wide_iv
+gcm_iv(const struct unprotect_ctx *keys, const uint8_t *packet, uint64_t index)
 {
-	uint32_t first, ssrc = load_be32(packet + 8);
-	uint64_t rest;
+	uint64_t first, ssrc = load_be32(packet + 8);
+	uint32_t last;
 
-	memcpy(&first, keys->salt, 4);
-	memcpy(&rest, keys->salt + 4, 8);
-	first ^= __builtin_bswap32(ssrc >> 16);
-	rest ^= __builtin_bswap64((uint64_t)(ssrc & 0xffff) << 48 | index);
-	memcpy(iv, &first, 4);
-	memcpy(iv + 4, &rest, 8);
+	memcpy(&first, keys->salt, 8);
+	memcpy(&last, keys->salt + 8, 4);
+	return (struct gcm_wide_iv){ .first = first ^ __builtin_bswap64(ssrc << 16 | index >> 32),
+		                     .last = last ^ __builtin_bswap32((uint32_t)index) };
 }
 
+/* @return false: too short, or another MKI */
 static inline bool
-gcm_prepare(const struct unprotect_op *op, struct gcm_work *w)
+gcm_prepare(struct unprotect_op *op, struct gcm_packet *p)
 {
 	const struct unprotect_ctx *keys = op->keys;
 	uint32_t trailer = (uint32_t)SRTP_TAG_MAX + keys->mki_len;
 
 	if (op->len < RTP_HEADER_SIZE + trailer)
 		return false;
-	w->header_len = header_len_of(op->packet, (uint16_t)(op->len - trailer));
-	w->payload = op->packet + w->header_len;
-	w->payload_len = op->len - trailer - w->header_len;
+	p->op = op;
+	p->header_len = header_len_of(op->packet, (uint16_t)(op->len - trailer));
+	p->text = op->packet + p->header_len;
+	p->text_len = op->len - trailer - p->header_len;
+	p->rounds = keys->suite == SRTP_AEAD_AES_128_GCM ? 10 : 14;
 	/* RFC 7714 §8.2: the tag ends the cipher text, the MKI follows it */
-	return w->header_len != 0 &&
+	return p->header_len != 0 &&
 	       (keys->mki_len == 0 || memcmp(op->packet + op->len - keys->mki_len, keys->mki, keys->mki_len) == 0);
 }
 
-static inline void
-gcm_run(const struct unprotect_op *op, struct gcm_work *w, aes_gcm_enc_dec_t run)
+static void
+gcm_run_library(const struct gcm_packet *p, aes_gcm_enc_dec_t run, uint8_t tag[SRTP_TAG_MAX])
 {
 	struct gcm_context_data ctx;
+	uint8_t iv[GCM_IV_SIZE];
 
-	run((const struct gcm_key_data *)op->keys->key.gcm, &ctx, w->payload, w->payload, w->payload_len, w->iv, op->packet,
-	    w->header_len, w->tag, SRTP_TAG_MAX);
+	memcpy(iv, &p->iv.first, 8);
+	memcpy(iv + 8, &p->iv.last, 4);
+	run((const struct gcm_key_data *)p->op->keys->key.library.gcm, &ctx, p->text, p->text, p->text_len, iv,
+	    p->op->packet, p->header_len, tag, SRTP_TAG_MAX);
 }
 
-static inline bool
-gcm_tag_matches(const uint8_t *a, const uint8_t *b)
+/* In place, which destroys a packet whose tag is bad: the same key stream once more brings it back. */
+static bool
+gcm_open_library(const struct unprotect_ipsec_mb *e, const struct gcm_packet *p)
 {
-	uint64_t x[2], y[2];
+	uint8_t tag[SRTP_TAG_MAX];
 
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+	gcm_run_library(p, p->rounds == 10 ? e->mgr->gcm128_dec : e->mgr->gcm256_dec, tag);
+	if (secret_equal(p->text + p->text_len, tag, SRTP_TAG_MAX))
+		return true;
+	gcm_run_library(p, p->rounds == 10 ? e->mgr->gcm128_enc : e->mgr->gcm256_enc, tag);
+	return false;
 }
 
 static void
-gcm_one(struct unprotect_ipsec_mb *e, struct unprotect_op *op)
+gcm_one(const struct unprotect_ipsec_mb *e, struct unprotect_op *op)
 {
-	bool aes_128 = op->keys->suite == SRTP_AEAD_AES_128_GCM;
-	struct gcm_work w;
+	struct gcm_packet p;
 	uint64_t index;
+	bool good;
 
 	op->result = UNPROTECT_BAD_TAG;
-	if (!gcm_prepare(op, &w))
+	if (!gcm_prepare(op, &p))
 		return;
 	index = estimate(op);
-	gcm_iv(w.iv, op->keys, op->packet, index);
-	gcm_run(op, &w, aes_128 ? e->mgr->gcm128_dec : e->mgr->gcm256_dec);
-	if (__builtin_expect(!gcm_tag_matches(w.payload + w.payload_len, w.tag), 0)) {
-		/* the same key stream once more: the packet is as it came, for another key or ROC */
-		gcm_run(op, &w, aes_128 ? e->mgr->gcm128_enc : e->mgr->gcm256_enc);
-		return;
-	}
-	if (accept(op, index))
-		op->len = (uint16_t)(w.header_len + w.payload_len);
+	p.iv = gcm_iv(op->keys, op->packet, index);
+	if (__builtin_expect(e->wide, 1))
+		good = gcm_wide_open(&op->keys->key.gcm, p.rounds, p.iv, op->packet, p.header_len, p.text, p.text_len);
+	else
+		good = gcm_open_library(e, &p);
+	if (good && accept(op, index))
+		op->len = (uint16_t)(p.header_len + p.text_len);
 }
 
 static inline void
-gcm_prefetch(const struct unprotect_ctx *keys)
+gcm_prefetch(const struct unprotect_ipsec_mb *e, const struct unprotect_ctx *keys)
 {
-	const uint8_t *at = keys->key.gcm;
+	const uint8_t *at = (const uint8_t *)keys;
 
-	for (unsigned int i = 0; i < UNPROTECT_AES_SCHEDULE; i += LINE)
+	for (unsigned int i = LINE; i < LINE + UNPROTECT_AES_SCHEDULE; i += LINE)
 		__builtin_prefetch(at + i);
-	for (unsigned int i = GCM_POWERS_AT; i < UNPROTECT_GCM_SCHEDULE; i += LINE)
-		__builtin_prefetch(at + i);
+	if (!e->wide)	/* the powers of the hash key that a packet of up to 16 blocks needs, as VAES code has them */
+		for (unsigned int i = LINE + UNPROTECT_GCM_SCHEDULE - 256; i < LINE + UNPROTECT_GCM_SCHEDULE; i += LINE)
+			__builtin_prefetch(at + i);
 }
 
 /* ---- bursts ---- */
@@ -354,13 +359,13 @@ unprotect_ipsec_mb_burst(struct unprotect_ipsec_mb *e, struct unprotect_op *op[]
 		if (is_aead(op[i])) {
 			aead[n_aead++] = op[i];
 		} else if (cm_prepare(op[i], &e->cm[n_cm])) {
-			const uint8_t *at = op[i]->keys->key.aes;
+			const uint8_t *at = op[i]->keys->key.cm.aes;
 
 			/* for cm_decrypt(): (rounds + 1) round keys, three lines or four */
 			__builtin_prefetch(at);
 			__builtin_prefetch(at + LINE);
 			__builtin_prefetch(at + 2 * LINE);
-			if (op[i]->keys->key_len > 16)
+			if (op[i]->keys->key.cm.key_len > 16)
 				__builtin_prefetch(at + 3 * LINE);
 			n_cm++;
 		}
@@ -368,10 +373,10 @@ unprotect_ipsec_mb_burst(struct unprotect_ipsec_mb *e, struct unprotect_op *op[]
 	if (n_cm != 0)
 		cm_burst(e, n_cm);
 	for (unsigned int i = 0; i < n_aead && i < PREFETCH_AHEAD; i++)
-		gcm_prefetch(aead[i]->keys);
+		gcm_prefetch(e, aead[i]->keys);
 	for (unsigned int i = 0; i < n_aead; i++) {
 		if (i + PREFETCH_AHEAD < n_aead)
-			gcm_prefetch(aead[i + PREFETCH_AHEAD]->keys);
+			gcm_prefetch(e, aead[i + PREFETCH_AHEAD]->keys);
 		gcm_one(e, aead[i]);
 	}
 }
@@ -387,30 +392,45 @@ hmac_states(struct unprotect_ctx *ctx, IMB_MGR *mgr, const uint8_t key[SRTP_AUTH
 	memset(block, 0x36, sizeof(block));
 	for (unsigned int i = 0; i < SRTP_AUTH_KEY_SIZE; i++)
 		block[i] ^= key[i];
-	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->ipad);
+	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->key.cm.ipad);
 	memset(block, 0x5c, sizeof(block));
 	for (unsigned int i = 0; i < SRTP_AUTH_KEY_SIZE; i++)
 		block[i] ^= key[i];
-	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->opad);
+	IMB_SHA1_ONE_BLOCK(mgr, block, ctx->key.cm.opad);
 	secret_wipe(block, sizeof(block));
 }
 
 static void
-cipher_expand(struct unprotect_ctx *ctx, IMB_MGR *mgr, const struct srtp_suite_shape *shape, const uint8_t *key)
+aes_expand(IMB_MGR *mgr, const uint8_t *key, uint8_t key_len, uint8_t *out)
 {
 	alignas(AES_BLOCK) uint8_t unused[UNPROTECT_AES_SCHEDULE]; /* decryption schedule: CTR has no use for it */
 
-	if (shape->aead && shape->key_len == 16)
-		IMB_AES128_GCM_PRE(mgr, key, (struct gcm_key_data *)ctx->key.gcm);
-	else if (shape->aead)
-		IMB_AES256_GCM_PRE(mgr, key, (struct gcm_key_data *)ctx->key.gcm);
-	else if (shape->key_len == 16)
-		IMB_AES_KEYEXP_128(mgr, key, ctx->key.aes, unused);
-	else if (shape->key_len == 24)
-		IMB_AES_KEYEXP_192(mgr, key, ctx->key.aes, unused);
+	if (key_len == 16)
+		IMB_AES_KEYEXP_128(mgr, key, out, unused);
+	else if (key_len == 24)
+		IMB_AES_KEYEXP_192(mgr, key, out, unused);
 	else
-		IMB_AES_KEYEXP_256(mgr, key, ctx->key.aes, unused);
+		IMB_AES_KEYEXP_256(mgr, key, out, unused);
 	secret_wipe(unused, sizeof(unused));
+}
+
+static void
+cipher_expand(struct unprotect_ctx *ctx, const struct unprotect_ipsec_mb *e, const struct srtp_suite_shape *shape,
+              const uint8_t *key)
+{
+	struct gcm_key_data *library = (struct gcm_key_data *)ctx->key.library.gcm;
+
+	if (!shape->aead) {
+		ctx->key.cm.key_len = shape->key_len;
+		aes_expand(e->mgr, key, shape->key_len, ctx->key.cm.aes);
+	} else if (e->wide) {
+		aes_expand(e->mgr, key, shape->key_len, ctx->key.gcm.round[0]);
+		gcm_wide_powers(&ctx->key.gcm, shape->key_len == 16 ? 10 : 14);
+	} else if (shape->key_len == 16) {
+		IMB_AES128_GCM_PRE(e->mgr, key, library);
+	} else {
+		IMB_AES256_GCM_PRE(e->mgr, key, library);
+	}
 }
 
 enum srs_err
@@ -418,7 +438,7 @@ unprotect_ipsec_mb_init(struct unprotect_ctx *ctx, struct unprotect_ipsec_mb *e,
 {
 	const struct srtp_suite_shape *shape = srtp_suite_shape(master->suite);
 	struct srtp_kdf_master kdf = { .key_len = shape->key_len, .salt_len = shape->salt_len };
-	uint8_t cipher[SRTP_MASTER_KEY_MAX], auth[SRTP_AUTH_KEY_SIZE];
+	uint8_t cipher[SRTP_MASTER_KEY_MAX], auth[SRTP_AUTH_KEY_SIZE], salt[SRTP_MASTER_SALT_MAX] = { 0 };
 	enum srs_err err;
 
 	memset(ctx, 0, sizeof(*ctx));
@@ -428,22 +448,25 @@ unprotect_ipsec_mb_init(struct unprotect_ctx *ctx, struct unprotect_ipsec_mb *e,
 	memcpy(kdf.salt, master->salt, shape->salt_len);
 	err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_CIPHER, cipher, shape->key_len);
 	if (!err)
-		err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_SALT, ctx->salt, shape->salt_len);
+		err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_SALT, salt, shape->salt_len);
 	if (!err && !shape->aead)
 		err = srtp_kdf_derive(&kdf, SRTP_KDF_RTP_AUTH, auth, sizeof(auth));
 	if (!err) {
 		ctx->suite = master->suite;
 		ctx->tag_len = shape->tag_len;
 		ctx->mki_len = master->mki_len;
-		ctx->key_len = shape->key_len;
 		memcpy(ctx->mki, master->mki, master->mki_len);
-		cipher_expand(ctx, e->mgr, shape, cipher);
+		memcpy(ctx->salt, salt, sizeof(ctx->salt));
+		if (!shape->aead)
+			memcpy(ctx->key.cm.salt_end, salt + sizeof(ctx->salt), sizeof(salt) - sizeof(ctx->salt));
+		cipher_expand(ctx, e, shape, cipher);
 		if (!shape->aead)
 			hmac_states(ctx, e->mgr, auth);
 	}
 	secret_wipe(&kdf, sizeof(kdf));
 	secret_wipe(cipher, sizeof(cipher));
 	secret_wipe(auth, sizeof(auth));
+	secret_wipe(salt, sizeof(salt));
 	return err;
 }
 
@@ -485,6 +508,7 @@ unprotect_ipsec_mb_create(void)
 	memset(e, 0, len);
 	e->mgr = manager_create();
 	e->hmac = hmac_lanes_create();
+	e->wide = gcm_wide_runs();
 	if (e->mgr == NULL || e->hmac == NULL) {
 		unprotect_ipsec_mb_destroy(e);
 		return NULL;
@@ -496,6 +520,13 @@ unprotect_ipsec_mb_create(void)
 		e->cipher[i].cipher_direction = IMB_DIR_DECRYPT;
 	}
 	return e;
+}
+
+void
+unprotect_ipsec_mb_portable(struct unprotect_ipsec_mb *e)
+{
+	e->wide = false;
+	hmac_lanes_portable(e->hmac);
 }
 
 void

@@ -116,7 +116,7 @@ memory_reserve(struct traffic *t)
 	t->arrivals = calloc(s->pool_packets, sizeof(*t->arrivals));
 	return t->masters != NULL && t->order != NULL && t->arrivals != NULL &&
 	       memory_take(&t->store, (size_t)s->n_streams * t->per_stream * t->slot, false) &&
-	       memory_take(&t->pool, (size_t)s->pool_packets * t->pool_slot, false);
+	       memory_take(&t->pool, (size_t)s->pool_packets * t->pool_slot, true);
 }
 
 bool

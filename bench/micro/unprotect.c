@@ -50,8 +50,8 @@ contexts_create(struct product *p, const struct traffic *t)
 {
 	uint32_t n = t->spec.n_streams;
 
-	if (!memory_take(&p->contexts, n * sizeof(struct unprotect_ctx), false) ||
-	    !memory_take(&p->streams, n * sizeof(struct bench_stream), false))
+	if (!memory_take(&p->contexts, n * sizeof(struct unprotect_ctx), true) ||
+	    !memory_take(&p->streams, n * sizeof(struct bench_stream), true))
 		return false;
 	while (p->n_contexts < n) {
 		struct unprotect_ctx *ctx = context_of(p, p->n_contexts);

@@ -68,8 +68,8 @@ nothing_of_a_key_is_left_in_the_pool_or_the_slot_when_its_stream_is_gone(void **
 
 	sender_make(&snd, SRTP_AES_CM_128_HMAC_SHA1_80, 1, "");
 	stream_secure(fx, &snd.master);
-	memcpy(expanded, fx->streams.slots[1].keys->ctx.key.aes, sizeof(expanded));
-	memcpy(ipad, fx->streams.slots[1].keys->ctx.ipad, sizeof(ipad));
+	memcpy(expanded, fx->streams.slots[1].keys->ctx.key.cm.aes, sizeof(expanded));
+	memcpy(ipad, fx->streams.slots[1].keys->ctx.key.cm.ipad, sizeof(ipad));
 	assert_true(holds(pool->at, pool->len, expanded, sizeof(expanded)));
 	c = post(fx, COMMAND_STREAM_REMOVE);
 	c->stream = &fx->streams.slots[1];

@@ -110,6 +110,8 @@ every_length_and_header_shape_is_read(struct fixture *f)
 	static const struct { uint16_t len; uint8_t first; } shapes[] = {
 		{ 12, 0x80 }, { 13, 0x80 }, { 27, 0x80 }, { 28, 0x80 }, { 76, 0x80 }, { 140, 0x80 }, { 268, 0x80 },
 		{ 1400, 0x80 }, { 72, 0x8f }, { 200, 0x83 }, { 24, 0x90 }, { 300, 0x92 }, { 84, 0x9f }, { 173, 0xa0 },
+		{ 59, 0x80 }, { 60, 0x80 }, { 61, 0x80 }, { 75, 0x80 }, { 123, 0x80 }, { 125, 0x80 }, { 252, 0x80 },
+		{ 253, 0x80 }, { 267, 0x80 }, { 332, 0x80 }, { 333, 0x80 },
 	};
 	struct unprotect_op *op[sizeof(shapes) / sizeof(shapes[0])];
 
@@ -304,21 +306,25 @@ static const struct { const char *name; case_run *run; } cases[] = {
 	CASE(wiped_context_holds_nothing),
 };
 #define CASES (sizeof(cases) / sizeof(cases[0]))
+#define RUNS  (2 * (SRTP_SUITES - 1) * CASES)	/* in wide registers, and by the library alone */
 
 static void
 run_case(void **state)
 {
 	unsigned int i = *(unsigned int *)*state;
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct fixture *f = aligned_alloc(64, (sizeof(*f) + 63) & ~(size_t)63);
 
 	assert_non_null(f);
+	memset(f, 0, sizeof(*f));
 	f->engine = unprotect_engine_create(UNPROTECT_IPSEC_MB);
 	if (f->engine == NULL) {
 		free(f);
 		print_message("this processor has no AES-NI\n");
 		skip();
 	}
-	begin(f, (enum srtp_suite)(i / CASES + 1), 0);
+	if (i >= RUNS / 2)
+		unprotect_engine_portable(f->engine);
+	begin(f, (enum srtp_suite)(i % (RUNS / 2) / CASES + 1), 0);
 	cases[i % CASES].run(f);
 	unprotect_engine_destroy(f->engine);
 	free(f);
@@ -327,14 +333,16 @@ run_case(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[(SRTP_SUITES - 1) * CASES];
-	static unsigned int numbers[(SRTP_SUITES - 1) * CASES];
-	static char names[(SRTP_SUITES - 1) * CASES][120];
+	static struct CMUnitTest tests[RUNS];
+	static unsigned int numbers[RUNS];
+	static char names[RUNS][120];
 
-	for (unsigned int i = 0; i < (SRTP_SUITES - 1) * CASES; i++) {
+	for (unsigned int i = 0; i < RUNS; i++) {
+		enum srtp_suite suite = (enum srtp_suite)(i % (RUNS / 2) / CASES + 1);
+
 		numbers[i] = i;
-		snprintf(names[i], sizeof(names[i]), "%s %s", srtp_suite_shape((enum srtp_suite)(i / CASES + 1))->name,
-		         cases[i % CASES].name);
+		snprintf(names[i], sizeof(names[i]), "%s%s %s", srtp_suite_shape(suite)->name,
+		         i < RUNS / 2 ? "" : " (portable)", cases[i % CASES].name);
 		tests[i] = (struct CMUnitTest){ .name = names[i], .test_func = run_case,
 			                        .initial_state = &numbers[i] };
 	}
