@@ -28,12 +28,10 @@ model_accepted(const struct model *m, uint64_t index)
 }
 
 enum unprotect_result
-model_receive(struct model *m, uint16_t seq, uint64_t sent)
+model_receive(struct model *m, uint64_t index, bool authentic)
 {
-	uint64_t index = model_estimate(m, seq);
-
-	if (index != sent)
-		return UNPROTECT_BAD_TAG;	/* another ROC than it was protected with, or other bytes */
+	if (!authentic)
+		return UNPROTECT_BAD_TAG;
 	if (m->started && index + MODEL_WINDOW <= m->highest)
 		return UNPROTECT_TOO_OLD;
 	if (model_accepted(m, index))

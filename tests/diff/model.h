@@ -23,7 +23,8 @@ struct model {
 uint64_t model_estimate(const struct model *m, uint16_t seq);
 bool model_accepted(const struct model *m, uint64_t index);
 /** The result for a packet, and the step that follows it.
- * @param sent  the index that it was protected with; UINT64_MAX: it was changed on its way */
-enum unprotect_result model_receive(struct model *m, uint16_t seq, uint64_t sent);
+ * @param index      that it is taken for: estimated, or SRTCP's own
+ * @param authentic  was it protected with this index, and not changed on its way? */
+enum unprotect_result model_receive(struct model *m, uint64_t index, bool authentic);
 
 #endif

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RTP_HEADER_SIZE 12
+#define RTP_HEADER_SIZE	 12
+#define RTCP_HEADER_SIZE 8	/* what SRTCP leaves in clear */
+#define WORD_SIZE	 4	/* SRTCP: E flag and index */
 #define LOST		30	/* of a thousand */
 #define DUPLICATED	60
 #define CHANGED		70
@@ -11,7 +13,7 @@
 #define REST_BETWEEN	150	/* packets of a source between two jumps, so that no receiver falls 2^15 behind */
 
 const char *const network_change_names[CHANGES] = {
-	"none", "header", "SEQ", "SSRC", "payload", "tag", "MKI", "cut", "longer", "noise",
+	"none", "header", "index", "SSRC", "payload", "tag", "MKI", "cut", "longer", "noise",
 };
 
 static void
@@ -29,12 +31,16 @@ static void
 master_draw(struct network *n, unsigned int slot, enum srtp_suite suite)
 {
 	static const uint8_t mki_lens[] = { 0, 0, 0, 1, 2, 4, 4, SRTP_MKI_MAX };
+	const struct srtp_suite_shape *shape = srtp_suite_shape(suite);
 	struct srtp_master *m = &n->masters[slot];
 
 	m->suite = (uint8_t)suite;
 	dice_fill(&n->dice, m->key, sizeof(m->key));
 	dice_fill(&n->dice, m->salt, sizeof(m->salt));
 	m->mki_len = mki_lens[dice_below(&n->dice, sizeof(mki_lens))];
+	/* libsrtp2 2.5 looks for the MKI of SRTCP where SRTP's tag would let it stand, and finds none */
+	if (n->kind == NETWORK_RTCP && shape->tag_len != shape->rtcp_tag_len)
+		m->mki_len = 0;
 	dice_fill(&n->dice, m->mki, sizeof(m->mki));
 }
 
@@ -50,31 +56,64 @@ sources_draw(struct network *n, unsigned int slot)
 		n->ssrcs[i].roc = rocs[dice_below(&n->dice, sizeof(rocs) / sizeof(rocs[0]))];
 		/* SSRC 0 is legal; the others differ by their low bits */
 		n->ssrcs[i].ssrc = i == 0 ? 0 : (uint32_t)dice_roll(&n->dice) << 8 | i;
-		n->next_index[i] = (uint64_t)n->ssrcs[i].roc << 16 | seq;
+		n->next_index[i] = n->kind == NETWORK_RTP ? (uint64_t)n->ssrcs[i].roc << 16 | seq : 1;
 	}
 }
 
+/* SRTCP begins at 1 and libsrtp2 cannot be told otherwise: one source has long spoken, and soon passes 2^16. */
+static bool
+grow_old(struct network *n)
+{
+	uint8_t packet[NETWORK_BYTES] = { 0x80, 201 };
+
+	store_be(packet + 4, n->ssrcs[0].ssrc, 4);
+	while (n->next_index[0] < 0xffe0) {
+		uint16_t len = RTCP_HEADER_SIZE;
+
+		if (!n->stands_in[0] && reference_protect_rtcp(&n->senders[0], packet, &len) != srtp_err_status_ok) {
+			n->error = "libsrtp2 did not protect a packet";
+			return false;
+		}
+		n->next_index[0]++;
+	}
+	return true;
+}
+
+static bool
+slot_open(struct network *n, unsigned int slot, enum srtp_suite suite)
+{
+	master_draw(n, slot, suite);
+	sources_draw(n, slot);
+	n->stands_in[slot] = !reference_speaks(suite);
+	n->clear[slot] = !n->stands_in[slot] && slot % 4 == 3;
+	if (srtcp_keys_derive(&n->srtcp_keys[slot], &n->masters[slot]) != SRS_OK) {
+		n->error = "no keys for SRTCP";
+		return false;
+	}
+	if (!n->stands_in[slot] && !reference_create(&n->senders[slot], &n->masters[slot], &n->ssrcs[slot * NETWORK_SSRCS],
+	                                             NETWORK_SSRCS, n->clear[slot])) {
+		n->error = "libsrtp2 made no sender";
+		return false;
+	}
+	return true;
+}
+
 bool
-network_create(struct network *n, uint64_t seed, const enum srtp_suite suites[NETWORK_SLOTS])
+network_create(struct network *n, uint64_t seed, enum network_kind kind, const enum srtp_suite suites[NETWORK_SLOTS])
 {
 	memset(n, 0, sizeof(*n));
+	n->kind = kind;
 	n->dice.state = seed;
 	n->own = sender_create();
-	if (n->own == NULL) {
+	n->srtcp = srtcp_create();
+	if (n->own == NULL || n->srtcp == NULL) {
 		n->error = "no memory for a sender";
 		return false;
 	}
-	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++) {
-		master_draw(n, slot, suites[slot]);
-		sources_draw(n, slot);
-		n->stands_in[slot] = !reference_speaks(suites[slot]);
-		if (!n->stands_in[slot] && !reference_create(&n->senders[slot], &n->masters[slot],
-		                                             &n->ssrcs[slot * NETWORK_SSRCS], NETWORK_SSRCS)) {
-			n->error = "libsrtp2 made no sender";
+	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++)
+		if (!slot_open(n, slot, suites[slot]))
 			return false;
-		}
-	}
-	return true;
+	return kind == NETWORK_RTP || dice_below(&n->dice, 4) != 0 || grow_old(n);
 }
 
 void
@@ -90,6 +129,7 @@ network_destroy(struct network *n)
 	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++)
 		reference_destroy(&n->senders[slot]);
 	sender_destroy(n->own);
+	srtcp_destroy(n->srtcp);
 }
 
 int
@@ -104,23 +144,32 @@ network_source_of(const struct network *n, unsigned int slot, uint32_t ssrc)
 /* ---- a packet ---- */
 
 static uint16_t
-length_draw(struct dice *d)
+header_size(const struct network *n)
 {
+	return n->kind == NETWORK_RTP ? RTP_HEADER_SIZE : RTCP_HEADER_SIZE;
+}
+
+static uint16_t
+length_draw(struct network *n)
+{
+	struct dice *d = &n->dice;
+	uint16_t head = header_size(n);
+
 	switch (dice_below(d, 8)) {
 	case 0:
-		return (uint16_t)dice_between(d, RTP_HEADER_SIZE, RTP_HEADER_SIZE + 20);
+		return (uint16_t)dice_between(d, head, head + 20u);
 	case 1:
 	case 2:
-		return (uint16_t)dice_between(d, RTP_HEADER_SIZE, NETWORK_PLAIN);
+		return (uint16_t)dice_between(d, head, NETWORK_PLAIN);
 	case 3:
-		return RTP_HEADER_SIZE + 20;
+		return (uint16_t)(head + 20);
 	default:
-		return RTP_HEADER_SIZE + 160;
+		return (uint16_t)(head + 160);
 	}
 }
 
 static void
-plain_draw(struct network *n, struct wire *w)
+rtp_draw(struct network *n, struct wire *w)
 {
 	struct dice *d = &n->dice;
 	uint8_t *p = w->plain;
@@ -128,7 +177,7 @@ plain_draw(struct network *n, struct wire *w)
 	uint32_t words = dice_below(d, dice_permille(d, 900) ? 12 : NETWORK_PLAIN / 4);
 	bool extension = dice_permille(d, 200);
 
-	w->plain_len = length_draw(d);
+	w->plain_len = length_draw(n);
 	dice_fill(d, p, w->plain_len);
 	if (head + 4 * n_csrc > w->plain_len)
 		n_csrc = 0;
@@ -146,16 +195,39 @@ plain_draw(struct network *n, struct wire *w)
 	store_be(p + 8, n->ssrcs[w->source].ssrc, 4);
 }
 
-/* libsrtp2 protects, and the benchmarks' sender must give the same bytes; or it stands in. */
+/* A report that begins as RTCP does; no receiver of SRTCP looks further. */
+static void
+rtcp_draw(struct network *n, struct wire *w)
+{
+	w->plain_len = length_draw(n);
+	dice_fill(&n->dice, w->plain, w->plain_len);
+	w->plain[0] = 0x80 | (w->plain[0] & 0x3f);
+	w->plain[1] = (uint8_t)(200 + w->plain[1] % 5);
+	store_be(w->plain + 2, w->plain_len / 4u - 1, 2);
+	store_be(w->plain + 4, n->ssrcs[w->source].ssrc, 4);
+}
+
+/* Our own senders: the benchmarks' and crypto/srtcp. */
+static bool
+protect_own(struct network *n, const struct wire *w, uint8_t *bytes, uint16_t *len)
+{
+	memcpy(bytes, w->plain, w->plain_len);
+	*len = w->plain_len;
+	if (n->kind == NETWORK_RTCP)
+		return srtcp_protect(n->srtcp, &n->srtcp_keys[w->slot], (uint32_t)w->index, bytes, len) == SRS_OK;
+	return sender_keys_set(n->own, &n->masters[w->slot]) && sender_protect(n->own, w->index, bytes, len);
+}
+
+/* libsrtp2 protects, and ours must make the same bytes; or ours stands in. */
 static bool
 protect(struct network *n, struct wire *w)
 {
+	struct reference *sender = &n->senders[w->slot];
 	uint8_t own[NETWORK_BYTES];
-	uint16_t own_len = w->plain_len;
+	uint16_t own_len;
 
-	memcpy(own, w->plain, w->plain_len);
-	if (!sender_keys_set(n->own, &n->masters[w->slot]) || !sender_protect(n->own, w->index, own, &own_len)) {
-		n->error = "the sender on libcrypto failed";
+	if (!protect_own(n, w, own, &own_len)) {
+		n->error = "our sender failed";
 		return false;
 	}
 	if (n->stands_in[w->slot]) {
@@ -165,12 +237,15 @@ protect(struct network *n, struct wire *w)
 	}
 	memcpy(w->bytes, w->plain, w->plain_len);
 	w->len = w->plain_len;
-	if (reference_protect(&n->senders[w->slot], w->bytes, &w->len) != srtp_err_status_ok) {
-		n->error = "srtp_protect failed";
+	if ((n->kind == NETWORK_RTP ? reference_protect : reference_protect_rtcp)(sender, w->bytes, &w->len) !=
+	    srtp_err_status_ok) {
+		n->error = "libsrtp2 did not protect a packet";
 		return false;
 	}
+	if (n->kind == NETWORK_RTCP && n->clear[w->slot])
+		return true;	/* we never send so */
 	if (w->len != own_len || memcmp(w->bytes, own, own_len) != 0) {
-		n->error = "srtp_protect and the sender on libcrypto made different packets";
+		n->error = "libsrtp2 and our sender made different packets";
 		return false;
 	}
 	return true;
@@ -184,51 +259,74 @@ flip(struct dice *d, uint8_t *p, uint32_t first, uint32_t end)
 	p[dice_between(d, first, end - 1)] ^= (uint8_t)(1u << dice_below(d, 8));
 }
 
+/* Where the parts of a protected packet begin. @rfc 3711 §3.1, §3.4; 7714 §8.2, §9.2 */
+struct places {
+	uint32_t word;	/* SRTCP */
+	uint32_t mki, tag, tag_len;
+};
+
+static struct places
+places_of(const struct network *n, const struct wire *w)
+{
+	const struct srtp_master *m = &n->masters[w->slot];
+	const struct srtp_suite_shape *shape = srtp_suite_shape((enum srtp_suite)m->suite);
+	bool rtcp = n->kind == NETWORK_RTCP;
+	struct places at = { .tag_len = rtcp ? shape->rtcp_tag_len : shape->tag_len };
+
+	at.word = w->plain_len + (shape->aead ? at.tag_len : 0);
+	at.mki = at.word + (rtcp ? WORD_SIZE : 0);
+	at.tag = shape->aead ? w->plain_len : at.mki + m->mki_len;
+	return at;
+}
+
+static void
+index_change(struct network *n, struct wire *w, const struct places *at)
+{
+	if (n->kind == NETWORK_RTCP)
+		flip(&n->dice, w->bytes, at->word, at->word + WORD_SIZE);
+	else
+		store_be(w->bytes + 2, w->index + dice_between(&n->dice, 1, 300) - (w->index % 2 == 0 ? 301 : 0), 2);
+}
+
 /* Every change is one: the bytes are never what they were. A change for which there is no room becomes a cut. */
 static void
 change(struct network *n, struct wire *w, enum network_change how)
 {
-	const struct srtp_master *m = &n->masters[w->slot];
-	const struct srtp_suite_shape *shape = srtp_suite_shape((enum srtp_suite)m->suite);
-	uint32_t tag = (uint32_t)w->plain_len + (shape->aead ? 0u : m->mki_len);
-	uint32_t mki = (uint32_t)w->plain_len + (shape->aead ? shape->tag_len : 0u);
+	struct places at = places_of(n, w);
 	struct dice *d = &n->dice;
+	uint16_t head = header_size(n), by;
 	unsigned int other;
 
 	w->change = how;
 	switch (how) {
 	case CHANGE_HEADER:
-		flip(d, w->bytes, 0, RTP_HEADER_SIZE);
+		flip(d, w->bytes, 0, head);
 		return;
-	case CHANGE_SEQ:
-		store_be(w->bytes + 2, w->index + dice_between(d, 1, 300) - (w->index % 2 == 0 ? 301 : 0), 2);
+	case CHANGE_INDEX:
+		index_change(n, w, &at);
 		return;
 	case CHANGE_SSRC:
 		other = w->slot * NETWORK_SSRCS + (w->source + 1) % NETWORK_SSRCS;
-		if (other == w->source)
-			break;
-		store_be(w->bytes + 8, n->ssrcs[other].ssrc, 4);
+		store_be(w->bytes + head - 4, n->ssrcs[other].ssrc, 4);
 		return;
 	case CHANGE_PAYLOAD:
-		if (w->plain_len == RTP_HEADER_SIZE)
+		if (w->plain_len == head)
 			break;
-		flip(d, w->bytes, RTP_HEADER_SIZE, w->plain_len);
+		flip(d, w->bytes, head, w->plain_len);
 		return;
 	case CHANGE_TAG:
-		flip(d, w->bytes, tag, tag + shape->tag_len);
+		flip(d, w->bytes, at.tag, at.tag + at.tag_len);
 		return;
 	case CHANGE_MKI:
-		if (m->mki_len == 0)
+		if (n->masters[w->slot].mki_len == 0)
 			break;
-		flip(d, w->bytes, mki, mki + m->mki_len);
+		flip(d, w->bytes, at.mki, at.mki + n->masters[w->slot].mki_len);
 		return;
-	case CHANGE_LONGER: {
-		uint16_t by = (uint16_t)dice_between(d, 1, 16);
-
+	case CHANGE_LONGER:
+		by = (uint16_t)dice_between(d, 1, 16);
 		dice_fill(d, w->bytes + w->len, by);
 		w->len = (uint16_t)(w->len + by);
 		return;
-	}
 	case CHANGE_NOISE:
 		dice_fill(d, w->bytes, w->len);
 		w->bytes[0] = (uint8_t)(0x80 | (w->bytes[0] & 0x1f));
@@ -237,7 +335,7 @@ change(struct network *n, struct wire *w, enum network_change how)
 		break;
 	}
 	w->change = CHANGE_CUT;
-	w->len = (uint16_t)(dice_permille(d, 500) ? dice_below(d, w->len) : w->len - dice_between(d, 1, shape->tag_len));
+	w->len = (uint16_t)(dice_permille(d, 500) ? dice_below(d, w->len) : w->len - dice_between(d, 1, at.tag_len));
 }
 
 static uint32_t
@@ -288,6 +386,8 @@ index_advance(struct network *n, unsigned int source)
 	uint32_t to_wrap;
 
 	*next += 1;
+	if (n->kind == NETWORK_RTCP)
+		return;	/* libsrtp2 counts its SRTCP index by itself */
 	if (dice_permille(d, 20))
 		*next += dice_below(d, 20);
 	if (++n->since_jump[source] < REST_BETWEEN || !dice_permille(d, JUMPS))
@@ -320,7 +420,7 @@ network_send(struct network *n)
 	w.slot = w.source / NETWORK_SSRCS;
 	w.index = n->next_index[w.source];
 	index_advance(n, w.source);
-	plain_draw(n, &w);
+	(n->kind == NETWORK_RTP ? rtp_draw : rtcp_draw)(n, &w);
 	if (!protect(n, &w))
 		return false;
 	if (dice_permille(d, CHANGED) &&

@@ -38,9 +38,25 @@ policy_of(srtp_crypto_policy_t *p, enum srtp_suite suite)
 	}
 }
 
+/* SRTCP keeps the tag of 80 bits. @rfc 4568 §6.2.2, 6188 §4 */
+static enum srtp_suite
+rtcp_suite(enum srtp_suite suite)
+{
+	switch (suite) {
+	case SRTP_AES_CM_128_HMAC_SHA1_32:
+		return SRTP_AES_CM_128_HMAC_SHA1_80;
+	case SRTP_AES_192_CM_HMAC_SHA1_32:
+		return SRTP_AES_192_CM_HMAC_SHA1_80;
+	case SRTP_AES_256_CM_HMAC_SHA1_32:
+		return SRTP_AES_256_CM_HMAC_SHA1_80;
+	default:
+		return suite;
+	}
+}
+
 bool
 reference_create(struct reference *r, const struct srtp_master *master, const struct reference_ssrc ssrcs[],
-                 unsigned int n_ssrcs)
+                 unsigned int n_ssrcs, bool clear_rtcp)
 {
 	const struct srtp_suite_shape *shape = srtp_suite_shape((enum srtp_suite)master->suite);
 	uint8_t key[SRTP_MASTER_KEY_MAX + SRTP_MASTER_SALT_MAX], mki[SRTP_MKI_MAX];
@@ -58,10 +74,12 @@ reference_create(struct reference *r, const struct srtp_master *master, const st
 		srtp_policy_t *p = &policies[i];
 
 		if (!policy_of(&p->rtp, (enum srtp_suite)master->suite) ||
-		    !policy_of(&p->rtcp, (enum srtp_suite)master->suite))
+		    !policy_of(&p->rtcp, rtcp_suite((enum srtp_suite)master->suite)))
 			return false;
 		p->ssrc = (srtp_ssrc_t){ .type = ssrc_specific, .value = ssrcs[i].ssrc };
 		p->window_size = WINDOW_SIZE;
+		if (clear_rtcp)
+			p->rtcp.sec_serv = sec_serv_auth;
 		if (r->mki) {
 			p->keys = keys;
 			p->num_master_keys = 1;
@@ -105,7 +123,7 @@ derives_by_aes_192(void)
 		master.key[i] = (uint8_t)i;
 	for (unsigned int i = 0; i < SRTP_MASTER_SALT_MAX; i++)
 		master.salt[i] = (uint8_t)(0x80 + i);
-	if (!reference_create(&r, &master, &one, 1))
+	if (!reference_create(&r, &master, &one, 1, false))
 		return false;
 	good = reference_protect(&r, packet, &len) == srtp_err_status_ok && len == 12 + sizeof(tag) &&
 	       memcmp(packet + 12, tag, sizeof(tag)) == 0;
@@ -134,6 +152,26 @@ reference_unprotect(struct reference *r, uint8_t *packet, uint16_t *len)
 {
 	int n = *len;
 	srtp_err_status_t status = srtp_unprotect_mki(r->session, packet, &n, r->mki);
+
+	*len = (uint16_t)n;
+	return status;
+}
+
+srtp_err_status_t
+reference_protect_rtcp(struct reference *r, uint8_t *packet, uint16_t *len)
+{
+	int n = *len;
+	srtp_err_status_t status = srtp_protect_rtcp_mki(r->session, packet, &n, r->mki, 0);
+
+	*len = (uint16_t)n;
+	return status;
+}
+
+srtp_err_status_t
+reference_unprotect_rtcp(struct reference *r, uint8_t *packet, uint16_t *len)
+{
+	int n = *len;
+	srtp_err_status_t status = srtp_unprotect_rtcp_mki(r->session, packet, &n, r->mki);
 
 	*len = (uint16_t)n;
 	return status;

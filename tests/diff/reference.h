@@ -25,13 +25,16 @@ struct reference_ssrc {
  * suites true without a look: where they are missing or wrong, the test shall fail. */
 bool reference_speaks(enum srtp_suite suite);
 
-/** @return false: libsrtp2 refused */
+/** @param clear_rtcp  SRTCP is authenticated and not encrypted: E flag 0
+ * @return false: libsrtp2 refused */
 bool reference_create(struct reference *r, const struct srtp_master *master, const struct reference_ssrc ssrcs[],
-                      unsigned int n_ssrcs);
+                      unsigned int n_ssrcs, bool clear_rtcp);
 void reference_destroy(struct reference *r);	/* accepts a zeroed one */
 
 /* `len` grows or shrinks by tag and MKI. */
 srtp_err_status_t reference_protect(struct reference *r, uint8_t *packet, uint16_t *len);
 srtp_err_status_t reference_unprotect(struct reference *r, uint8_t *packet, uint16_t *len);
+srtp_err_status_t reference_protect_rtcp(struct reference *r, uint8_t *packet, uint16_t *len);
+srtp_err_status_t reference_unprotect_rtcp(struct reference *r, uint8_t *packet, uint16_t *len);
 
 #endif

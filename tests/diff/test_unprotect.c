@@ -6,12 +6,6 @@
  * when it was changed or taken for another ROC, and that pair alone may differ.
  *
  * CAPSTAN_SEED=N makes a run again; CAPSTAN_DIFF_PACKETS=1000000 is the full run (packets a suite). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,15 +13,13 @@
 #include "crypto/secret.h"
 #include "crypto/unprotect.h"
 #include "tests/diff/model.h"
-#include "tests/diff/network.h"
+#include "tests/diff/run.h"
 
-#define PACKETS_DEFAULT 100000u
 #define ROUND		10000u	/* packets under one set of keys */
 #define ENGINES		2
 #define GUARD		64
 
 static const char *const engine_names[ENGINES] = { [UNPROTECT_IPSEC_MB] = "ipsec-mb", [UNPROTECT_LIBSRTP2] = "libsrtp2" };
-static const char *const result_names[] = { "PENDING", "OK", "REPLAYED", "TOO_OLD", "BAD_TAG" };
 
 /* One engine's side of a round. */
 struct side {
@@ -46,7 +38,6 @@ struct round {
 	struct model models[NETWORK_SOURCES];
 	struct wire *burst[UNPROTECT_BURST_MAX];
 	uint16_t n;
-	uint64_t seed;
 };
 
 /* What came up, so that a run which tests nothing does not pass. */
@@ -58,16 +49,6 @@ struct tally {
 	uint64_t n_early;	/* replays to libsrtp2, BAD_TAG here */
 	uint64_t n_stood_in;	/* not judged by libsrtp2 */
 };
-
-static uint64_t seed_of_run;
-
-static uint64_t
-number_of_environment(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-
-	return value != NULL && value[0] != '\0' ? strtoull(value, NULL, 0) : otherwise;
-}
 
 static uint32_t
 ssrc_of(const uint8_t *p)
@@ -93,16 +74,6 @@ header_fits(const uint8_t *p, uint16_t len)
 	if ((p[0] & 0x10) != 0)
 		n += n + 4 <= len ? 4 + 4u * (uint32_t)(p[n + 2] << 8 | p[n + 3]) : UINT16_MAX;
 	return n <= len;
-}
-
-static void
-finding(const struct round *r, const struct wire *w, const char *who, const char *what)
-{
-	fail_msg("CAPSTAN_SEED=%llu (round %llu) %s, slot %u, SSRC %08x, index %llx, %u bytes, changed: %s: %s: %s",
-	         (unsigned long long)seed_of_run, (unsigned long long)r->seed,
-	         srtp_suite_shape((enum srtp_suite)r->net.masters[w->slot].suite)->name, w->slot,
-	         r->net.ssrcs[w->source].ssrc, (unsigned long long)w->index, w->len, network_change_names[w->change], who,
-	         what);
 }
 
 /* ---- a round ---- */
@@ -143,13 +114,12 @@ round_open(uint64_t seed, const enum srtp_suite suites[NETWORK_SLOTS])
 	struct round *r = calloc(1, sizeof(*r));
 
 	assert_non_null(r);
-	r->seed = seed;
-	if (!network_create(&r->net, seed, suites))
-		fail_msg("CAPSTAN_SEED=%llu: %s", (unsigned long long)seed_of_run, r->net.error);
+	if (!network_create(&r->net, seed, NETWORK_RTP, suites))
+		fail_msg("CAPSTAN_SEED=%llu: %s", (unsigned long long)run_seed(), r->net.error);
 	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++)
 		if (!r->net.stands_in[slot])
 			assert_true(reference_create(&r->receivers[slot], &r->net.masters[slot],
-			                             &r->net.ssrcs[slot * NETWORK_SSRCS], NETWORK_SSRCS));
+			                             &r->net.ssrcs[slot * NETWORK_SSRCS], NETWORK_SSRCS, false));
 	for (unsigned int i = 0; i < NETWORK_SOURCES; i++)
 		r->models[i].roc_first = r->net.ssrcs[i].roc;
 	for (unsigned int k = 0; k < ENGINES; k++)
@@ -211,23 +181,23 @@ side_check(const struct round *r, unsigned int k, uint16_t i, enum unprotect_res
 	char what[120];
 
 	if (op->result != want) {
-		snprintf(what, sizeof(what), "%s, the model %s", result_names[op->result], result_names[want]);
-		finding(r, w, engine_names[k], what);
+		snprintf(what, sizeof(what), "%s, the model %s", run_result_names[op->result], run_result_names[want]);
+		run_finding(&r->net, w, engine_names[k], what);
 	}
 	if (want != UNPROTECT_BAD_TAG && op->packet_index != index) {
 		snprintf(what, sizeof(what), "index %llx, the model %llx", (unsigned long long)op->packet_index,
 		         (unsigned long long)index);
-		finding(r, w, engine_names[k], what);
+		run_finding(&r->net, w, engine_names[k], what);
 	}
 	if (want == UNPROTECT_OK && (op->len != w->plain_len || memcmp(op->packet, w->plain, w->plain_len) != 0))
-		finding(r, w, engine_names[k], "not the bytes that were sent");
+		run_finding(&r->net, w, engine_names[k], "not the bytes that were sent");
 	if (want == UNPROTECT_BAD_TAG && (op->len != w->len || memcmp(op->packet, w->bytes, w->len) != 0))
-		finding(r, w, engine_names[k], "refused, and the bytes are not as they came");
+		run_finding(&r->net, w, engine_names[k], "refused, and the bytes are not as they came");
 	if (s->stranger[i].started)
-		finding(r, w, engine_names[k], "an SSRC that nobody has was started");
+		run_finding(&r->net, w, engine_names[k], "an SSRC that nobody has was started");
 	for (unsigned int g = 0; g < GUARD; g++)
 		if (s->buffer[i][g] != 0xa5 || s->buffer[i][GUARD + w->len + g] != 0xa5)
-			finding(r, w, engine_names[k], "wrote beside the packet");
+			run_finding(&r->net, w, engine_names[k], "wrote beside the packet");
 }
 
 /* Index and window of a source, bit by bit. */
@@ -238,10 +208,10 @@ index_check(const struct round *r, unsigned int k, unsigned int source, const st
 	const struct model *m = &r->models[source];
 
 	if (have->started != m->started || (m->started && have->highest != m->highest))
-		finding(r, last, engine_names[k], "the highest index is not the model's");
+		run_finding(&r->net, last, engine_names[k], "the highest index is not the model's");
 	for (uint64_t i = 0; m->started && i < MODEL_WINDOW && i <= m->highest; i++)
 		if ((have->window[i / 64] >> (i % 64) & 1) != model_accepted(m, m->highest - i))
-			finding(r, last, engine_names[k], "the replay window is not the model's");
+			run_finding(&r->net, last, engine_names[k], "the replay window is not the model's");
 }
 
 static void
@@ -265,11 +235,11 @@ reference_check(struct round *r, const struct wire *w, enum unprotect_result wan
 		t->n_early++;
 	}
 	if (!agrees) {
-		snprintf(what, sizeof(what), "status %d, the model %s", (int)status, result_names[want]);
-		finding(r, w, "srtp_unprotect", what);
+		snprintf(what, sizeof(what), "status %d, the model %s", (int)status, run_result_names[want]);
+		run_finding(&r->net, w, "srtp_unprotect", what);
 	}
 	if (want == UNPROTECT_OK && (len != w->plain_len || memcmp(bytes, w->plain, len) != 0))
-		finding(r, w, "srtp_unprotect", "not the bytes that were sent");
+		run_finding(&r->net, w, "srtp_unprotect", "not the bytes that were sent");
 }
 
 /* The model's answer to one packet, everybody else's held against it. */
@@ -286,7 +256,7 @@ packet_check(struct round *r, uint16_t i, struct tally *t)
 		source = network_source_of(&r->net, w->slot, ssrc_of(w->bytes));
 	if (source >= 0) {
 		index = model_estimate(&r->models[source], seq_of(w->bytes));
-		want = model_receive(&r->models[source], seq_of(w->bytes), w->change == CHANGE_NONE ? w->index : UINT64_MAX);
+		want = model_receive(&r->models[source], index, w->change == CHANGE_NONE && index == w->index);
 	}
 	for (unsigned int k = 0; fits && k < ENGINES; k++)
 		if (takes_part(r, k, w))
@@ -355,7 +325,7 @@ round_run(uint64_t seed, const enum srtp_suite suites[NETWORK_SLOTS], uint64_t n
 		if (t->n_packets >= end)
 			late++;		/* nothing more is sent; what is on its way arrives */
 		else if (!network_send(&r->net))
-			fail_msg("CAPSTAN_SEED=%llu: %s", (unsigned long long)seed_of_run, r->net.error);
+			fail_msg("CAPSTAN_SEED=%llu: %s", (unsigned long long)run_seed(), r->net.error);
 		for (w = network_arrivals(&r->net); w != NULL; w = next) {
 			next = w->next;
 			r->burst[r->n++] = w;
@@ -386,10 +356,10 @@ tally_print(const struct tally *t)
 }
 
 static void
-suites_agree(const enum srtp_suite suites[NETWORK_SLOTS], uint64_t salt)
+suites_agree(const enum srtp_suite suites[NETWORK_SLOTS], uint64_t seed)
 {
-	uint64_t n = number_of_environment("CAPSTAN_DIFF_PACKETS", PACKETS_DEFAULT);
-	struct dice rounds = { seed_of_run + salt };
+	uint64_t n = run_packets();
+	struct dice rounds = { seed };
 	struct tally t = { 0 };
 
 	while (t.n_packets < n) {
@@ -398,7 +368,7 @@ suites_agree(const enum srtp_suite suites[NETWORK_SLOTS], uint64_t salt)
 		round_run(dice_roll(&rounds), suites, left < ROUND ? left : ROUND, &t);
 	}
 	tally_print(&t);
-	if (n < ROUND)
+	if (n < 2 * ROUND)
 		return;
 	for (unsigned int i = UNPROTECT_OK; i <= UNPROTECT_BAD_TAG; i++)
 		assert_true(t.results[i] > 0);
@@ -410,51 +380,13 @@ suites_agree(const enum srtp_suite suites[NETWORK_SLOTS], uint64_t salt)
 	assert_true(t.n_unfit > 0);
 }
 
-/* ---- tests ---- */
-
-static void
-one_suite_agrees(void **state)
-{
-	const enum srtp_suite *suite = *state;
-	enum srtp_suite suites[NETWORK_SLOTS];
-
-	for (unsigned int i = 0; i < NETWORK_SLOTS; i++)
-		suites[i] = *suite;
-	suites_agree(suites, *suite);
-}
-
-static void
-suites_mixed_in_a_burst_agree(void **state)
-{
-	enum srtp_suite suites[NETWORK_SLOTS];
-
-	for (unsigned int i = 0; i < NETWORK_SLOTS; i++)
-		suites[i] = (enum srtp_suite)(SRTP_SUITE_NONE + 1 + i);
-	static_assert(NETWORK_SLOTS == SRTP_SUITES - 1, "each suite has a slot");
-	suites_agree(suites, SRTP_SUITES);
-}
-
 int
 main(void)
 {
-	static enum srtp_suite suites[SRTP_SUITES];
-	struct CMUnitTest tests[SRTP_SUITES];
-	uint64_t fresh;
-
-	if (secret_random(&fresh, sizeof(fresh)) != SRS_OK)
-		return 1;
-	seed_of_run = number_of_environment("CAPSTAN_SEED", fresh % 1000000000);
-	print_message("CAPSTAN_SEED=%llu\n", (unsigned long long)seed_of_run);
 	for (unsigned int k = 0; k < ENGINES; k++)
 		if (!unprotect_engine_runs((enum unprotect_engine_kind)k))
 			print_message("the engine %s does not run here and is not tested\n", engine_names[k]);
-	for (unsigned int i = 0; i < SRTP_SUITES - 1; i++) {
-		suites[i] = (enum srtp_suite)(SRTP_SUITE_NONE + 1 + i);
-		tests[i] = (struct CMUnitTest){ .name = srtp_suite_shape(suites[i])->name, .test_func = one_suite_agrees,
-			.initial_state = &suites[i] };
-	}
 	/* Once a process, and the engine may have done it: then libsrtp2 says no, and is ready all the same. */
 	(void)srtp_init();
-	tests[SRTP_SUITES - 1] = (struct CMUnitTest)cmocka_unit_test(suites_mixed_in_a_burst_agree);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_suites(suites_agree);
 }
