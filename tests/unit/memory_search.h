@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define MEMORY_SEARCH_STEP 65536u
+#define MEMORY_STACK_DEAD  (256u << 10)
 #define MEMORY_SEARCH_MAX  (1ul << 32)	/* a sanitizer's shadow is larger, and holds no copies */
 
 static inline void
@@ -17,6 +18,16 @@ memory_invert(uint8_t *inverted, const uint8_t *pattern, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		inverted[i] = (uint8_t)~pattern[i];
+}
+
+/** Overwrite the stack below: frames of calls that are over, where also the dynamic linker spills the vector registers
+ * when a function is called first. Nobody promises to wipe those. */
+__attribute__((noinline)) static void
+memory_scrub_stack(void)
+{
+	uint8_t dead[MEMORY_STACK_DEAD];
+
+	explicit_bzero(dead, sizeof(dead));
 }
 
 static inline unsigned int
@@ -34,7 +45,7 @@ memory_count_in(const uint8_t *bytes, size_t n, const uint8_t *inverted, size_t 
 	return found;
 }
 
-/** How often the pattern stands in memory that this process may write. @return -1: /proc is not readable */
+/** How often the pattern stands in memory that this process may write, dead stack aside. @return -1: /proc is not readable */
 static inline int
 memory_count(const uint8_t *inverted, size_t len)
 {
@@ -44,6 +55,7 @@ memory_count(const uint8_t *inverted, size_t len)
 	char line[512];
 	unsigned int found = 0;
 
+	memory_scrub_stack();
 	while (maps != NULL && mem >= 0 && fgets(line, sizeof(line), maps) != NULL) {
 		unsigned long start, end;
 		char write;
