@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "crypto/secret.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
@@ -105,79 +106,6 @@ in6_of(const struct sockaddr_storage *a)
 	return (const struct sockaddr_in6 *)a;
 }
 
-uint16_t
-conn_port(const struct sockaddr_storage *a)
-{
-	return ntohs(a->ss_family == AF_INET6 ? in6_of(a)->sin6_port : in4_of(a)->sin_port);
-}
-
-void
-conn_port_set(struct sockaddr_storage *a, uint16_t port)
-{
-	if (a->ss_family == AF_INET6)
-		in6(a)->sin6_port = htons(port);
-	else
-		in4(a)->sin_port = htons(port);
-}
-
-enum srs_err
-conn_address_read(struct sockaddr_storage *out, const char *host, uint16_t port)
-{
-	char bare[INET6_ADDRSTRLEN];
-	size_t len = strlen(host);
-
-	memset(out, 0, sizeof(*out));
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-		host++;
-		len -= 2;
-	}
-	if (len >= sizeof(bare))
-		return SRS_ERR_INVALID;
-	memcpy(bare, host, len);
-	bare[len] = '\0';
-	if (inet_pton(AF_INET, bare, &in4(out)->sin_addr) == 1)
-		out->ss_family = AF_INET;
-	else if (inet_pton(AF_INET6, bare, &in6(out)->sin6_addr) == 1)
-		out->ss_family = AF_INET6;
-	else
-		return SRS_ERR_INVALID;
-	conn_port_set(out, port);
-	return SRS_OK;
-}
-
-const char *
-conn_host_text(const struct sockaddr_storage *a, char *out)
-{
-	const void *bytes = a->ss_family == AF_INET6 ? (const void *)&in6_of(a)->sin6_addr :
-	                                               (const void *)&in4_of(a)->sin_addr;
-
-	if (inet_ntop(a->ss_family, bytes, out, INET6_ADDRSTRLEN) == NULL)
-		*out = '\0';
-	return out;
-}
-
-const char *
-conn_address_text(const struct sockaddr_storage *a, char *out)
-{
-	char host[INET6_ADDRSTRLEN];
-	bool brackets = a->ss_family == AF_INET6;
-
-	conn_host_text(a, host);
-	snprintf(out, CONN_ADDRESS_TEXT_MAX, "%s%s%s:%u", brackets ? "[" : "", host, brackets ? "]" : "",
-	         conn_port(a));
-	return out;
-}
-
-bool
-conn_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET6)
-		return memcmp(&in6_of(a)->sin6_addr, &in6_of(b)->sin6_addr, sizeof(struct in6_addr)) == 0;
-	return in4_of(a)->sin_addr.s_addr == in4_of(b)->sin_addr.s_addr;
-}
-
 static bool
 is_any(const struct sockaddr_storage *a)
 {
@@ -247,6 +175,7 @@ udp_readable(evutil_socket_t fd, short what, void *ctx)
 			continue;
 		local_address_read(&msg, &from.local);
 		s->handlers.on_message(s->ctx, &from, span_of(s->datagram, (size_t)n), MESSAGE_WHOLE);
+		secret_wipe(s->datagram, (size_t)n);	/* SDP may hold keys (RFC 4568) */
 	}
 }
 
@@ -323,11 +252,35 @@ stream_kill(struct stream *c)
 		log_error("conn", "timer_failed", "what=reaper");	/* the next kill tries again */
 }
 
+/* What libevent read, moved out and wiped: SDP may hold keys (RFC 4568), and libevent frees its memory as it is.
+ * @param out  NULL: dropped. @return octets moved, at most `max` */
+static size_t
+input_take(struct evbuffer *input, uint8_t *out, size_t max)
+{
+	struct evbuffer_iovec v;
+	size_t taken = 0;
+
+	while (taken < max && evbuffer_peek(input, -1, NULL, &v, 1) > 0) {
+		size_t n = v.iov_len < max - taken ? v.iov_len : max - taken;
+
+		if (out != NULL)
+			memcpy(out + taken, v.iov_base, n);
+		secret_wipe(v.iov_base, n);
+		if (n == 0 || evbuffer_drain(input, n) != 0)
+			break;
+		taken += n;
+	}
+	return taken;
+}
+
 static void
 stream_free(struct stream *c)
 {
 	timer_release(&c->deadline);
+	(void)input_take(bufferevent_get_input(c->bev), NULL, SIZE_MAX);
 	bufferevent_free(c->bev);
+	if (c->in != NULL)
+		secret_wipe(c->in, c->in_len);
 	free(c->in);
 	free(c);
 }
@@ -403,6 +356,7 @@ input_drop(struct stream *c, size_t len)
 {
 	memmove(c->in, c->in + len, c->in_len - len);
 	c->in_len -= len;
+	secret_wipe(c->in + c->in_len, len);
 	c->framer = (struct message_framer){ 0 };
 	if (c->in_len == 0 && c->in_cap > STREAM_KEEP_BYTES) {
 		free(c->in);
@@ -469,9 +423,14 @@ input_grow(struct stream *c, size_t want)
 		cap = cap_max;
 	if (cap == c->in_cap)
 		return true;
-	grown = realloc(c->in, cap);
+	grown = malloc(cap);	/* not realloc: it would leave a copy behind */
 	if (grown == NULL)
 		return false;
+	if (c->in != NULL) {
+		memcpy(grown, c->in, c->in_len);
+		secret_wipe(c->in, c->in_len);
+		free(c->in);
+	}
 	c->in = grown;
 	c->in_cap = cap;
 	return true;
@@ -485,20 +444,20 @@ stream_readable(struct bufferevent *bev, void *ctx)
 	bool was_idle = c->in_len == 0;
 
 	while (c->state == STREAM_OPEN && evbuffer_get_length(input) != 0) {
-		int n;
+		size_t n;
 
 		if (!input_grow(c, evbuffer_get_length(input)) || c->in_len == c->in_cap) {
 			stream_kill(c);
 			return;
 		}
-		n = evbuffer_remove(input, c->in + c->in_len, c->in_cap - c->in_len);
-		if (n <= 0)
+		n = input_take(input, c->in + c->in_len, c->in_cap - c->in_len);
+		if (n == 0)
 			break;
-		c->in_len += (size_t)n;
+		c->in_len += n;
 		stream_deliver(c);
 	}
 	if (c->state == STREAM_LINGERING)
-		evbuffer_drain(input, evbuffer_get_length(input));
+		(void)input_take(input, NULL, SIZE_MAX);
 	if (was_idle && c->outgoing)
 		timer_disarm(&c->deadline);	/* the idle bound gives way to the message's */
 	stream_deadline_review(c);
@@ -625,6 +584,28 @@ stream_connect(struct conn_set *s, const struct conn_path *path)
 	return c->state == STREAM_DEAD ? NULL : c;
 }
 
+static void
+output_done(const void *bytes, size_t len, void *copy)
+{
+	secret_wipe(copy, len);
+	free(copy);
+}
+
+/* A copy that libevent gives back when it is written: an answer may hold our key. */
+static enum srs_err
+output_add(struct stream *c, struct span bytes)
+{
+	uint8_t *copy = malloc(bytes.len + 1);
+
+	if (copy == NULL)
+		return SRS_ERR_NOMEM;
+	memcpy(copy, bytes.bytes, bytes.len);
+	if (evbuffer_add_reference(bufferevent_get_output(c->bev), copy, bytes.len, output_done, copy) == 0)
+		return SRS_OK;
+	output_done(NULL, bytes.len, copy);
+	return SRS_ERR_NOMEM;
+}
+
 static enum srs_err
 stream_send(struct conn_set *s, struct conn_path *path, struct span bytes)
 {
@@ -642,7 +623,7 @@ stream_send(struct conn_set *s, struct conn_path *path, struct span bytes)
 		stream_kill(c);
 		return SRS_ERR_LIMIT;
 	}
-	return bufferevent_write(c->bev, bytes.bytes, bytes.len) == 0 ? SRS_OK : SRS_ERR_NOMEM;
+	return output_add(c, bytes);
 }
 
 enum srs_err

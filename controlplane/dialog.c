@@ -59,6 +59,16 @@ dialog_find(const struct sip *s, const struct message *m)
 	return d;
 }
 
+/* Our 2xx may hold a key. */
+static void
+accepted_drop(struct dialog *d)
+{
+	if (d->accepted != NULL)
+		secret_wipe(d->accepted, d->accepted_len);
+	free(d->accepted);
+	d->accepted = NULL;
+}
+
 static void
 dialog_free(struct dialog *d)
 {
@@ -72,7 +82,7 @@ dialog_free(struct dialog *d)
 	free(d->remote_target);
 	free(d->record_route);
 	free(d->invite_target);
-	free(d->accepted);
+	accepted_drop(d);
 	free(d->reason_text);
 	free(d);
 }
@@ -238,8 +248,7 @@ sip_end_all(struct sip *s, unsigned int reason_cause, const char *reason_text)
 static void
 accepted_forget(struct dialog *d)
 {
-	free(d->accepted);
-	d->accepted = NULL;
+	accepted_drop(d);
 	timer_disarm(&d->resend);
 	timer_disarm(&d->give_up);
 }

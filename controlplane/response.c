@@ -136,26 +136,35 @@ response_head(const struct message *m, const struct conn_path *from, const char 
 	return text;
 }
 
+/* All but the body. @return its length, as snprintf() */
+static size_t
+head_write(char *out, size_t out_len, const char *head, const struct response *r, size_t body_len)
+{
+	int n = snprintf(out, out_len, "SIP/2.0 %u %s\r\n%s%sServer: Capstan/" SRS_VERSION "\r\n%s%s%sContent-Length: %zu\r\n\r\n",
+	                 r->status, response_reason(r->status), head, r->lines == NULL ? "" : r->lines,
+	                 r->content_type != NULL ? "Content-Type: " : "", r->content_type != NULL ? r->content_type : "",
+	                 r->content_type != NULL ? "\r\n" : "", body_len);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* The body may hold a key: it is copied once, into memory that the owner of the text wipes. */
 char *
 response_text(const char *head, const struct response *r, size_t *len)
 {
-	char *text = NULL;
-	FILE *f = open_memstream(&text, len);
+	size_t body_len = r->content_type != NULL ? strlen(r->body) : 0;
+	size_t head_len = head_write(NULL, 0, head, r, body_len);
+	char *text = malloc(head_len + body_len + 1);
 
-	if (f == NULL)
-		return NULL;
-	fprintf(f, "SIP/2.0 %u %s\r\n%s%s", r->status, response_reason(r->status), head,
-	        r->lines == NULL ? "" : r->lines);
-	fprintf(f, "Server: Capstan/" SRS_VERSION "\r\n");
-	if (r->content_type != NULL)
-		fprintf(f, "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s", r->content_type, strlen(r->body),
-		        r->body);
-	else
-		fprintf(f, "Content-Length: 0\r\n\r\n");
-	if (fclose(f) != 0) {
+	if (text == NULL || head_len == 0) {
 		free(text);
 		return NULL;
 	}
+	(void)head_write(text, head_len + 1, head, r, body_len);
+	if (body_len != 0)
+		memcpy(text + head_len, r->body, body_len);
+	*len = head_len + body_len;
+	text[*len] = '\0';
 	return text;
 }
 

@@ -23,7 +23,8 @@ struct response {
 	const char *content_type; /* NULL: no body */
 	const char *body;
 };
-/** @return malloc'ed, NUL-terminated, `*len` octets; NULL: no memory */
+/** @return malloc'ed, NUL-terminated, `*len` octets; NULL: no memory. With a body it may hold a key, and nowhere else does:
+ * wipe it before it is freed */
 char *response_text(const char *head, const struct response *r, size_t *len);
 
 /** Where responses to `m` go (RFC 3261 §18.2.2, RFC 3581): the connection it came on, and what to open if it is gone. */

@@ -8,6 +8,7 @@
 
 #include "controlplane/response.h"
 #include "controlplane/textmap.h"
+#include "crypto/secret.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
@@ -67,6 +68,16 @@ arm(struct transaction *t, struct timer *timer, uint64_t after_ms)
 {
 	if (timer_arm(t->owner->reactor, timer, after_ms))
 		t->broken = true;	/* without its timer it would never end */
+}
+
+/* A 2xx may hold a key of ours. */
+static void
+sent_drop(struct transaction *t)
+{
+	if (t->sent != NULL)
+		secret_wipe(t->sent, t->sent_len);
+	free(t->sent);
+	t->sent = NULL;
 }
 
 static void
@@ -374,9 +385,8 @@ release(struct transaction *t)
 			ts->client_list = t->next;
 	}
 	free(t->head);
-	free(t->sent);
+	sent_drop(t);
 	t->head = NULL;
-	t->sent = NULL;
 	t->user = (struct transaction_user){ 0 };
 	t->next = ts->free;
 	ts->free = t;
@@ -648,10 +658,12 @@ transaction_respond(struct transaction *t, unsigned int status, char *text, size
 	enum transaction_event event = event_of(status, EV_SEND_1XX);
 
 	if (text == NULL || edge_find(t->kind, t->state, event) == NULL) {
+		if (text != NULL)
+			secret_wipe(text, len);
 		free(text);
 		return;
 	}
-	free(t->sent);
+	sent_drop(t);
 	t->sent = text;
 	t->sent_len = len;
 	step(t, event, NULL);

@@ -86,7 +86,7 @@ class Recorder:
         args = [*self.prefix, daemon]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]
-        env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+        env = dict(os.environ, LD_BIND_NOW="1", ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(args, stdout=self.log, stderr=subprocess.STDOUT, env=env, cwd=self.folder)
         end = time.monotonic() + wait_s
@@ -157,6 +157,29 @@ class Recorder:
             return status, json.loads(body)
         except ValueError:
             return status, body
+
+    def memory_holds(self, needles):
+        """Names of those byte strings (name: bytes) that stand anywhere in the process's memory."""
+        overlap = max(len(n) for n in needles.values()) - 1
+        found = set()
+        with open(f"/proc/{self.process.pid}/maps") as maps, open(f"/proc/{self.process.pid}/mem", "rb", 0) as mem:
+            for line in maps.read().splitlines():
+                span, rights = line.split()[:2]
+                if rights[0] != "r" or "[v" in line:
+                    continue
+                at, end = (int(x, 16) for x in span.split("-"))
+                before = b""
+                while at < end:
+                    try:
+                        mem.seek(at)
+                        data = mem.read(min(1 << 22, end - at))
+                    except OSError:
+                        break	# a page of a device
+                    if not data:
+                        break
+                    found.update(name for name, needle in needles.items() if needle in before + data)
+                    before, at = data[-overlap:], at + len(data)
+        return found
 
     def metrics(self):
         """Counters by name without the common prefix."""

@@ -1,5 +1,6 @@
 """REST, the catalog, secrets, and a machine with one processor."""
 
+import base64
 import json
 import os
 import subprocess
@@ -105,6 +106,12 @@ def test_keys_of_the_offer_are_nowhere(context):
             if answer.status == 200:
                 c.ask(sip.request(c, "BYE", "refused@call", 2, to_tag=answer.tag("To", "t"), contact=""))
         r.wait_sealed(1)
+        needles = {s[:8]: s.encode() for s in secrets}
+        needles |= {f"{s[:8]} decoded": base64.b64decode(s)[:16] for s in (SDES, SDES_RAW)}
+        if not context.sanitized:	# there the map of its memory has no end
+            check(r.memory_holds({"name": b"test-node"}) == {"name"}, "the search finds nothing at all")
+            left = r.memory_holds(needles)
+            check(not left, f"in the memory of the recorder: {sorted(left)}")
         r.stop()
         for needle, wanted in [(s, False) for s in secrets] + [("a=crypto:", True), ("that can be found again", True)]:
             status, text = r.reel_py("grep", "--keys", r.settings["keys.path"], first=needle.encode().hex())
