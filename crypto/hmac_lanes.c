@@ -9,7 +9,7 @@
 #include "crypto/secret.h"
 #include "lib/srs_assert.h"
 
-#define LANES	   16
+#define LANES	   HMAC_LANES_WIDE
 #define BLOCK	   64
 #define TAG_SIZE   20
 #define LENGTH_END 9 /* the bit behind a message, and its length in 8 bytes */

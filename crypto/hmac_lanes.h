@@ -7,7 +7,8 @@
 
 #include "crypto/unprotect.h"
 
-#define HMAC_LANES_MAX UNPROTECT_BURST_MAX
+#define HMAC_LANES_MAX  UNPROTECT_BURST_MAX
+#define HMAC_LANES_WIDE 16	/* side by side: a run of fewer costs as much */
 #define HMAC_TAG_WORDS 3	/* 12 bytes of the 20: no suite has more than 10 */
 
 struct hmac_lane {

@@ -34,12 +34,12 @@ struct unprotect_ipsec_mb {
 	IMB_MGR *mgr;
 	bool wide;	/* AEAD by gcm_wide */
 	struct cm_packet cm[UNPROTECT_BURST_MAX];
-	uint32_t over[UNPROTECT_BURST_MAX];	/* what the ROC stands over */
+	uint32_t over[HMAC_LANES_WIDE];	/* what the ROC stands over */
 	struct hmac_lanes *hmac;
-	struct hmac_lane lane[UNPROTECT_BURST_MAX];
+	struct hmac_lane lane[HMAC_LANES_WIDE];
 	struct hmac_tags tags;
-	uint8_t iv[UNPROTECT_BURST_MAX][AES_BLOCK];
-	IMB_JOB cipher[UNPROTECT_BURST_MAX];
+	uint8_t iv[HMAC_LANES_WIDE][AES_BLOCK];
+	IMB_JOB cipher[HMAC_LANES_WIDE];
 };
 
 /* ---- the packet ---- */
@@ -185,7 +185,8 @@ cm_prepare(struct unprotect_op *op, struct cm_packet *p)
 }
 
 static void
-cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_size[KEY_SIZES])
+cm_decrypt(struct unprotect_ipsec_mb *e, const struct cm_packet some[], unsigned int n,
+           const unsigned int by_size[KEY_SIZES])
 {
 	for (unsigned int size = 0; size < KEY_SIZES; size++) {
 		unsigned int n_jobs = 0;
@@ -193,7 +194,7 @@ cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_s
 		if (by_size[size] == 0)
 			continue;
 		for (unsigned int i = 0; i < n; i++) {
-			const struct cm_packet *p = &e->cm[i];
+			const struct cm_packet *p = &some[i];
 			const struct unprotect_ctx *keys = p->op->keys;
 			IMB_JOB *job = &e->cipher[n_jobs];
 			uint64_t key_len = keys->key.cm.key_len;
@@ -216,16 +217,17 @@ cm_decrypt(struct unprotect_ipsec_mb *e, unsigned int n, const unsigned int by_s
 	}
 }
 
+/* As many as there are lanes: their bytes are still near when they are decrypted. */
 static void
-cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
+cm_some(struct unprotect_ipsec_mb *e, struct cm_packet some[], unsigned int n)
 {
 	unsigned int by_size[KEY_SIZES] = { 0 };
 
 	for (unsigned int i = 0; i < n; i++)
-		lane_fill(e, i, &e->cm[i]);
+		lane_fill(e, i, &some[i]);
 	hmac_lanes_run(e->hmac, e->lane, n, &e->tags);
 	for (unsigned int i = 0; i < n; i++) {
-		struct cm_packet *p = &e->cm[i];
+		struct cm_packet *p = &some[i];
 		bool good = tag_matches(p, e->over[i], &e->tags, i);
 		uint64_t now = estimate(p->op);
 
@@ -236,7 +238,7 @@ cm_burst(struct unprotect_ipsec_mb *e, unsigned int n)
 		p->op->len = p->auth_len;
 		by_size[(p->op->keys->key.cm.key_len - 16) / 8]++;
 	}
-	cm_decrypt(e, n, by_size);
+	cm_decrypt(e, some, n, by_size);
 }
 
 /* ---- AEAD ---- */
@@ -370,8 +372,8 @@ unprotect_ipsec_mb_burst(struct unprotect_ipsec_mb *e, struct unprotect_op *op[]
 			n_cm++;
 		}
 	}
-	if (n_cm != 0)
-		cm_burst(e, n_cm);
+	for (unsigned int at = 0; at < n_cm; at += HMAC_LANES_WIDE)
+		cm_some(e, &e->cm[at], n_cm - at < HMAC_LANES_WIDE ? n_cm - at : HMAC_LANES_WIDE);
 	for (unsigned int i = 0; i < n_aead && i < PREFETCH_AHEAD; i++)
 		gcm_prefetch(e, aead[i]->keys);
 	for (unsigned int i = 0; i < n_aead; i++) {
@@ -513,7 +515,7 @@ unprotect_ipsec_mb_create(void)
 		unprotect_ipsec_mb_destroy(e);
 		return NULL;
 	}
-	for (unsigned int i = 0; i < UNPROTECT_BURST_MAX; i++) {
+	for (unsigned int i = 0; i < HMAC_LANES_WIDE; i++) {
 		/* what is the same in every burst */
 		e->cipher[i].iv_len_in_bytes = AES_BLOCK;
 		e->cipher[i].cipher_mode = IMB_CIPHER_CNTR;
