@@ -690,6 +690,23 @@ tick_rekey(struct call *c, uint32_t elapsed, uint64_t now_ms)
 	reinvite(c, c->held && !c->resumed ? "inactive" : "sendonly", now_ms);
 }
 
+/* The inline keys of a line share the call among them. */
+static void
+tick_inline_keys(struct call *c, uint32_t elapsed)
+{
+	const struct call_plan *p = c->plan;
+
+	for (unsigned int i = 0; i < c->n_streams && p->secure.n_keys > 1; i++) {
+		struct secure *s = &c->secures[i];
+
+		if (elapsed < (uint64_t)p->length_ms * (s->key_i + 1) / p->secure.n_keys ||
+		    !secure_next_key(s, c->streams[i].ssrc, c->streams[i].roc))
+			continue;
+		wire_secure(&c->streams[i].wire, s->out);
+		c->rekeys++;
+	}
+}
+
 static void
 tick_ssrc(struct call *c, uint32_t elapsed)
 {
@@ -724,6 +741,7 @@ tick_media(struct call *c, uint64_t now_ms)
 	bool more = false;
 
 	tick_ssrc(c, elapsed);
+	tick_inline_keys(c, elapsed);
 	for (unsigned int i = 0; i < c->n_streams; i++)
 		if (media_stream_tick(&c->streams[i], elapsed, c->held && !c->resumed))
 			more = true;

@@ -43,6 +43,7 @@ static const char help[] =
         "                             AES_256_CM_..., AEAD_AES_128_GCM, AEAD_AES_256_GCM; repeat, preferred first\n"
         "      --srtp-engine E        libsrtp2 (for small runs) or ipsec-mb (for load)\n"
         "      --mki N                packets carry an MKI of N bytes; --lifetime TEXT: as 2^31\n"
+        "      --keys N               N inline keys in a line, used one after the other; needs --mki\n"
         "      --savpf                RTP/SAVPF, with --dtls UDP/TLS/RTP/SAVPF\n"
         "      --mixed-profiles       the first m-line in clear, the second protected, and so on\n"
         "      --dtls[=PROFILES]      by DTLS; OpenSSL's names with colons (all four)\n"
@@ -102,7 +103,7 @@ number(const char *text, double low, double high, const char *what)
 enum option_long {
 	OPT_PCAP = 256, OPT_LOSS, OPT_DUPLICATE, OPT_REORDER, OPT_SEED, OPT_HOLD, OPT_METADATA, OPT_NO_METADATA,
 	OPT_NO_RTCP, OPT_NO_RTCP_MUX, OPT_NO_BYE, OPT_CANCEL, OPT_EXPECT, OPT_LOCAL,
-	OPT_SRTP, OPT_SRTP_ENGINE, OPT_MKI, OPT_LIFETIME, OPT_SAVPF, OPT_MIXED_PROFILES, OPT_DTLS, OPT_SETUP,
+	OPT_SRTP, OPT_SRTP_ENGINE, OPT_KEYS, OPT_MKI, OPT_LIFETIME, OPT_SAVPF, OPT_MIXED_PROFILES, OPT_DTLS, OPT_SETUP,
 	OPT_WRONG_FINGERPRINT, OPT_SEQ, OPT_ROC, OPT_REKEY_AT, OPT_REKEY_SAME, OPT_REKEY_KEEPS_ROC, OPT_SSRC_CHANGE_AT,
 	OPT_BAD_TAGS, OPT_REPLAYS, OPT_FORGE,
 };
@@ -132,6 +133,7 @@ static const struct option long_options[] = {
 	{ "local", required_argument, NULL, OPT_LOCAL },
 	{ "srtp", required_argument, NULL, OPT_SRTP },
 	{ "srtp-engine", required_argument, NULL, OPT_SRTP_ENGINE },
+	{ "keys", required_argument, NULL, OPT_KEYS },
 	{ "mki", required_argument, NULL, OPT_MKI },
 	{ "lifetime", required_argument, NULL, OPT_LIFETIME },
 	{ "savpf", no_argument, NULL, OPT_SAVPF },
@@ -189,6 +191,9 @@ take_srtp_option(struct options *o, int option, const char *value)
 			usage("--srtp-engine takes libsrtp2 or ipsec-mb");
 		s->engine = strcmp(value, "libsrtp2") == 0 ? PROTECT_LIBSRTP2 : PROTECT_IPSEC_MB;
 		o->engine_given = true;
+		break;
+	case OPT_KEYS:
+		s->n_keys = (unsigned int)number(value, 1, SDES_KEYS_MAX, "--keys");
 		break;
 	case OPT_MKI:
 		s->mki_len = (uint8_t)number(value, 1, 8, "--mki");
@@ -388,6 +393,8 @@ check_srtp(struct options *o)
 		usage("--savpf, --mixed-profiles, --roc, --rekey-at, --bad-tags, --replays and --forge need --srtp or --dtls");
 	if (!sdes && (s->mki_len != 0 || s->lifetime != NULL))
 		usage("--mki and --lifetime need --srtp");
+	if (s->n_keys > 1 && s->mki_len == 0)
+		usage("--keys needs --mki, which tells them apart");
 	if (dtls && p->rekey_at_ms != 0 && !p->rekey_same)
 		usage("another key under DTLS is another handshake: --rekey-at needs --srtp, or --rekey-same");
 	if (dtls && !p->rtcp_mux)
@@ -475,6 +482,7 @@ options_read(struct options *o, int argc, char **argv)
 	o->plan.rtcp = o->plan.rtcp_mux = true;
 	o->plan.metadata = "";
 	o->plan.start.seq = -1;
+	o->plan.secure.n_keys = 1;
 	while ((option = getopt_long(argc, argv, "t:n:r:d:p:mw:c:jvh", long_options, NULL)) != -1)
 		take_option(o, option, optarg);
 	if (optind != argc - 1)

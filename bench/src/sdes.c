@@ -9,16 +9,30 @@
 
 #define INLINE_MAX (PROTECT_KEY_MAX + PROTECT_SALT_MAX)
 
+static bool
+make_keys(struct protect_keys *keys, enum protect_suite suite, uint8_t mki_len, unsigned int number)
+{
+	keys->suite = suite;
+	keys->mki_len = mki_len;
+	if (RAND_bytes(keys->key, protect_shape(suite)->key_len) != 1 ||
+	    RAND_bytes(keys->salt, protect_shape(suite)->salt_len) != 1 ||
+	    (mki_len != 0 && RAND_bytes(keys->mki, mki_len) != 1))
+		return false;
+	if (mki_len != 0)
+		keys->mki[0] = (uint8_t)(number + 1);
+	return true;
+}
+
 bool
-sdes_make(struct sdes_line *line, unsigned int tag, enum protect_suite suite, uint8_t mki_len)
+sdes_make(struct sdes_line *line, unsigned int tag, enum protect_suite suite, unsigned int n_keys, uint8_t mki_len)
 {
 	memset(line, 0, sizeof(*line));
 	line->tag = tag;
-	line->keys.suite = suite;
-	line->keys.mki_len = mki_len;
-	return RAND_bytes(line->keys.key, protect_shape(suite)->key_len) == 1 &&
-	       RAND_bytes(line->keys.salt, protect_shape(suite)->salt_len) == 1 &&
-	       (mki_len == 0 || RAND_bytes(line->keys.mki, mki_len) == 1);
+	line->n_keys = n_keys;
+	for (unsigned int i = 0; i < n_keys; i++)
+		if (!make_keys(&line->keys[i], suite, mki_len, i))
+			return false;
+	return true;
 }
 
 /* An MKI stands in SDP as a number and a length (RFC 4568 §6.1); ours are short enough for one. */
@@ -32,23 +46,33 @@ mki_number(const struct protect_keys *keys)
 	return v;
 }
 
+static void
+write_key(const struct protect_keys *keys, const char *lifetime, struct text *t)
+{
+	const struct protect_shape *shape = protect_shape(keys->suite);
+	uint8_t key[INLINE_MAX], coded[INLINE_MAX * 4 / 3 + 4];
+
+	memcpy(key, keys->key, shape->key_len);
+	memcpy(key + shape->key_len, keys->salt, shape->salt_len);
+	EVP_EncodeBlock(coded, key, shape->key_len + shape->salt_len);
+	text_add(t, "inline:%s", (const char *)coded);
+	if (lifetime != NULL)
+		text_add(t, "|%s", lifetime);
+	if (keys->mki_len != 0)
+		text_add(t, "|%llu:%u", mki_number(keys), keys->mki_len);
+	OPENSSL_cleanse(key, sizeof(key));
+	OPENSSL_cleanse(coded, sizeof(coded));
+}
+
 void
 sdes_write(const struct sdes_line *line, const char *lifetime, struct text *t)
 {
-	const struct protect_shape *shape = protect_shape(line->keys.suite);
-	uint8_t key[INLINE_MAX], coded[INLINE_MAX * 4 / 3 + 4];
-
-	memcpy(key, line->keys.key, shape->key_len);
-	memcpy(key + shape->key_len, line->keys.salt, shape->salt_len);
-	EVP_EncodeBlock(coded, key, shape->key_len + shape->salt_len);
-	text_add(t, "a=crypto:%u %s inline:%s", line->tag, shape->name, (const char *)coded);
-	if (lifetime != NULL)
-		text_add(t, "|%s", lifetime);
-	if (line->keys.mki_len != 0)
-		text_add(t, "|%llu:%u", mki_number(&line->keys), line->keys.mki_len);
+	text_add(t, "a=crypto:%u %s ", line->tag, protect_shape(line->keys[0].suite)->name);
+	for (unsigned int i = 0; i < line->n_keys; i++) {
+		text_add(t, "%s", i > 0 ? ";" : "");
+		write_key(&line->keys[i], lifetime, t);
+	}
 	text_add(t, "\r\n");
-	OPENSSL_cleanse(key, sizeof(key));
-	OPENSSL_cleanse(coded, sizeof(coded));
 }
 
 /* Key and salt from their base64. */
@@ -104,17 +128,18 @@ sdes_read(struct sdes_line *line, const char *value, char *why, size_t why_len)
 	int at = 0;
 
 	memset(line, 0, sizeof(*line));
+	line->n_keys = 1;
 	if (sscanf(value, "%u %47s inline:%159s%n", &line->tag, suite, key, &at) != 3) {
 		snprintf(why, why_len, "a=crypto is not TAG SUITE inline:KEY");
 	} else if (value[at] != '\0') {
 		snprintf(why, why_len, "a=crypto has session parameters that nobody offered");
-	} else if (!protect_suite_by_name(suite, &line->keys.suite)) {
+	} else if (!protect_suite_by_name(suite, &line->keys[0].suite)) {
 		snprintf(why, why_len, "a=crypto names the suite %s", suite);
 	} else {
 		coded_len = strcspn(key, "|");
-		if (!read_key(&line->keys, key, coded_len))
+		if (!read_key(&line->keys[0], key, coded_len))
 			snprintf(why, why_len, "a=crypto has no key of %s's length", suite);
-		else if (!read_rest(&line->keys, key + coded_len))
+		else if (!read_rest(&line->keys[0], key + coded_len))
 			snprintf(why, why_len, "a=crypto has a lifetime or MKI that cannot be read");
 		else
 			return true;

@@ -15,7 +15,7 @@ bool
 secure_renew(struct secure *s)
 {
 	for (unsigned int i = 0; s->kind == SECURE_SDES && i < s->plan->n_suites; i++)
-		if (!sdes_make(&s->lines[i], i + 1, s->plan->suites[i], s->plan->mki_len))
+		if (!sdes_make(&s->lines[i], i + 1, s->plan->suites[i], s->plan->n_keys, s->plan->mki_len))
 			return false;
 	return true;
 }
@@ -92,22 +92,29 @@ same_keys(const struct protect_keys *a, const struct protect_keys *b)
 	       CRYPTO_memcmp(a->salt, b->salt, sizeof(a->salt)) == 0;
 }
 
+/* Sending goes on under this key. */
+static bool
+send_under(struct secure *s, const struct protect_keys *ours, uint32_t ssrc, uint32_t roc)
+{
+	struct protect *out = protect_create(engine_for(s->plan, ours), ours);
+
+	if (out == NULL || !protect_start(out, ssrc, roc)) {
+		protect_destroy(out);
+		return false;
+	}
+	protect_destroy(s->out);
+	s->out = out;
+	s->keys = *ours;
+	return true;
+}
+
 /* Sending goes on under `ours`, the recorder's reports come under `theirs`. Keys that stay keep their state (RFC 4568
  * §7.1.4). */
 static bool
 use_keys(struct secure *s, const struct protect_keys *ours, const struct protect_keys *theirs, uint32_t ssrc, uint32_t roc)
 {
-	if (s->out == NULL || !same_keys(ours, &s->keys)) {
-		struct protect *out = protect_create(engine_for(s->plan, ours), ours);
-
-		if (out == NULL || !protect_start(out, ssrc, roc)) {
-			protect_destroy(out);
-			return false;
-		}
-		protect_destroy(s->out);
-		s->out = out;
-		s->keys = *ours;
-	}
+	if ((s->out == NULL || !same_keys(ours, &s->keys)) && !send_under(s, ours, ssrc, roc))
+		return false;
 	if (s->in == NULL || !same_keys(theirs, &s->peer_keys)) {
 		struct protect *in = protect_create(engine_for(s->plan, theirs), theirs);
 
@@ -122,11 +129,32 @@ use_keys(struct secure *s, const struct protect_keys *ours, const struct protect
 	return true;
 }
 
+bool
+secure_next_key(struct secure *s, uint32_t ssrc, uint32_t roc)
+{
+	const struct sdes_line *line = &s->lines[s->line_i];
+
+	if (s->kind != SECURE_SDES || s->key_i + 1 >= line->n_keys || !send_under(s, &line->keys[s->key_i + 1], ssrc, roc))
+		return false;
+	s->key_i++;
+	return true;
+}
+
+static bool
+is_ours(const struct secure *s, const struct protect_keys *keys)
+{
+	for (unsigned int i = 0; i < s->plan->n_suites; i++)
+		for (unsigned int k = 0; k < s->lines[i].n_keys; k++)
+			if (memcmp(s->lines[i].keys[k].key, keys->key, protect_shape(keys->suite)->key_len) == 0)
+				return true;
+	return false;
+}
+
 static bool
 take_sdes(struct secure *s, const struct answer_media *m, uint32_t ssrc, uint32_t roc, char *why, size_t why_len)
 {
 	struct sdes_line answered;
-	const struct sdes_line *offered = NULL;
+	unsigned int i = 0, key_i;
 
 	if (m->n_crypto != 1) {
 		snprintf(why, why_len, "%u a=crypto lines, not one (RFC 4568 5.1.2)", m->n_crypto);
@@ -134,23 +162,25 @@ take_sdes(struct secure *s, const struct answer_media *m, uint32_t ssrc, uint32_
 	}
 	if (!sdes_read(&answered, m->crypto[0], why, why_len))
 		return false;
-	for (unsigned int i = 0; i < s->plan->n_suites; i++)
-		if (s->lines[i].tag == answered.tag)
-			offered = &s->lines[i];
-	if (offered == NULL || offered->keys.suite != answered.keys.suite) {
-		snprintf(why, why_len, "a=crypto %u %s was not offered", answered.tag, protect_shape(answered.keys.suite)->name);
+	while (i < s->plan->n_suites && s->lines[i].tag != answered.tag)
+		i++;
+	if (i == s->plan->n_suites || s->lines[i].keys[0].suite != answered.keys[0].suite) {
+		snprintf(why, why_len, "a=crypto %u %s was not offered", answered.tag,
+		         protect_shape(answered.keys[0].suite)->name);
 		return false;
 	}
-	for (unsigned int i = 0; i < s->plan->n_suites; i++) {
-		if (memcmp(s->lines[i].keys.key, answered.keys.key, protect_shape(answered.keys.suite)->key_len) == 0) {
-			snprintf(why, why_len, "a=crypto gives our own key back (RFC 4568 6.1)");
-			return false;
-		}
+	if (is_ours(s, &answered.keys[0])) {
+		snprintf(why, why_len, "a=crypto gives our own key back (RFC 4568 6.1)");
+		return false;
 	}
-	if (use_keys(s, &offered->keys, &answered.keys, ssrc, roc))
-		return true;
-	snprintf(why, why_len, "no memory for keys");
-	return false;
+	key_i = s->out != NULL && same_keys(&s->lines[i].keys[s->key_i], &s->keys) ? s->key_i : 0;
+	if (!use_keys(s, &s->lines[i].keys[key_i], &answered.keys[0], ssrc, roc)) {
+		snprintf(why, why_len, "no memory for keys");
+		return false;
+	}
+	s->line_i = i;
+	s->key_i = key_i;
+	return true;
 }
 
 static bool

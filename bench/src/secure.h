@@ -22,6 +22,7 @@ struct secure_plan {
 	enum protect_engine engine;
 	enum protect_suite suites[SECURE_LINES_MAX];
 	unsigned int n_suites;
+	unsigned int n_keys;		/* inline keys of a line, used one after the other */
 	uint8_t mki_len;
 	const char *lifetime;		/* NULL: none stands in the offer */
 	bool feedback;			/* SAVPF for SAVP */
@@ -36,6 +37,8 @@ struct secure {
 	const struct secure_plan *plan;
 	enum secure_kind kind;
 	struct sdes_line lines[SECURE_LINES_MAX];	/* of the newest offer */
+	unsigned int line_i;		/* the one that was chosen ... */
+	unsigned int key_i;		/* ... and which of its keys is in use */
 	struct protect_keys keys;	/* in use for sending; suite as answered */
 	struct protect_keys peer_keys;	/* the recorder's, for its reports */
 	struct protect *out, *in, *in_before;	/* in_before: reports on the way when its key changed */
@@ -67,6 +70,9 @@ bool secure_take_answer(struct secure *s, const struct answer_media *m, int fd, 
                         size_t why_len);
 /** A DTLS datagram, or none (`len` 0) for the timers. @return false, with the reason in `why` */
 bool secure_shake(struct secure *s, const uint8_t *datagram, size_t len, char *why, size_t why_len);
+/** Go on under the next inline key of the chosen line, sequence numbers as in secure_take_answer().
+ * @return false: that was the last one, or no memory */
+bool secure_next_key(struct secure *s, uint32_t ssrc, uint32_t roc);
 /** May media flow? */
 bool secure_ready(const struct secure *s);
 /** Decrypt the recorder's RTCP in place. @return false: it does not authenticate */

@@ -42,10 +42,11 @@ setup(void **state)
 		return -1;
 	f->plan.kind = SECURE_SDES;
 	f->plan.engine = PROTECT_IPSEC_MB;
+	f->plan.n_keys = 1;
 	f->plan.suites[f->plan.n_suites++] = PROTECT_AEAD_AES_256_GCM;
 	f->plan.suites[f->plan.n_suites++] = PROTECT_AES_CM_128_HMAC_SHA1_80;
 	strcpy(f->answer.media[0].profile, "RTP/SAVP");
-	if (!secure_open(&f->secure, &f->plan, 0) || !sdes_make(&f->line, 2, PROTECT_AES_CM_128_HMAC_SHA1_80, 0))
+	if (!secure_open(&f->secure, &f->plan, 0) || !sdes_make(&f->line, 2, PROTECT_AES_CM_128_HMAC_SHA1_80, 1, 0))
 		return -1;
 	write_line(f);
 	*state = f;
@@ -77,7 +78,7 @@ every_offered_line_is_read_back_as_it_was_made(void **state)
 			struct text t = { .bytes = room, .room = sizeof(room) };
 			struct sdes_line line, back;
 
-			assert_true(sdes_make(&line, 7, (enum protect_suite)suite, mki_len));
+			assert_true(sdes_make(&line, 7, (enum protect_suite)suite, 1, mki_len));
 			sdes_write(&line, mki_len == 4 ? "2^31" : NULL, &t);
 			assert_false(t.cut);
 			room[strcspn(room, "\r")] = '\0';
@@ -115,12 +116,12 @@ the_chosen_line_and_the_peers_own_key_are_used(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t packet[64 + PROTECT_TRAILER_MAX] = { 0x80, 200, 0, 1, 9, 9, 9, 9 };
-	struct protect *peer = protect_create(PROTECT_IPSEC_MB, &f->line.keys);
+	struct protect *peer = protect_create(PROTECT_IPSEC_MB, &f->line.keys[0]);
 	uint16_t len = 8;
 
 	assert_true(take(f));
 	assert_true(secure_ready(&f->secure));
-	assert_memory_equal(&f->secure.keys, &f->secure.lines[1].keys, sizeof(struct protect_keys));
+	assert_memory_equal(&f->secure.keys, &f->secure.lines[1].keys[0], sizeof(struct protect_keys));
 	assert_true(protect_rtcp(peer, packet, &len));
 	assert_true(secure_open_rtcp(&f->secure, packet, &len));
 	assert_int_equal(len, 8);
@@ -173,7 +174,7 @@ same_keys_go_on_and_others_begin_anew(void **state)
 	assert_true(take(f));
 	assert_ptr_not_equal(f->secure.out, out);
 	assert_ptr_equal(f->secure.in, in); /* the peer kept its own key */
-	assert_true(sdes_make(&f->line, 2, PROTECT_AES_CM_128_HMAC_SHA1_80, 0));
+	assert_true(sdes_make(&f->line, 2, PROTECT_AES_CM_128_HMAC_SHA1_80, 1, 0));
 	write_line(f);
 	assert_true(take(f));
 	assert_ptr_equal(f->secure.in_before, in);
@@ -181,9 +182,40 @@ same_keys_go_on_and_others_begin_anew(void **state)
 }
 
 static void
+inline_keys_are_used_one_after_the_other(void **state)
+{
+	struct fixture *f = *state;
+	struct sdes_line *line = &f->secure.lines[1];
+	uint8_t packet[64 + PROTECT_TRAILER_MAX] = { 0x80, 0 };
+	uint16_t len = 32;
+	char room[1024];
+	struct text t = { .bytes = room, .room = sizeof(room) };
+
+	f->plan.n_keys = 3;
+	f->plan.mki_len = 2;
+	assert_true(secure_renew(&f->secure));
+	sdes_write(line, "2^20", &t);
+	for (const char *at = room, *end = NULL; at != NULL; at = end) { /* three keys, three MKIs */
+		at = strstr(at, "inline:");
+		assert_non_null(at);
+		assert_non_null(strstr(at, "|2^20|"));
+		end = strchr(at, ';');
+	}
+	assert_true(take(f));
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_memory_equal(&f->secure.keys, &line->keys[i], sizeof(struct protect_keys));
+		assert_true(protect_rtp(f->secure.out, packet, &len));
+		assert_memory_equal(packet + len - 12, line->keys[i].mki, 2); /* before the tag of 10 bytes */
+		len = 32;
+		assert_int_equal(secure_next_key(&f->secure, SSRC, 0), i < 2);
+		assert_true(take(f)); /* the same offer and answer change nothing */
+	}
+}
+
+static void
 profiles_alternate_when_they_are_mixed(void **state)
 {
-	struct secure_plan plan = { .kind = SECURE_SDES, .mixed_profiles = true, .feedback = true, .n_suites = 1 };
+	struct secure_plan plan = { .kind = SECURE_SDES, .mixed_profiles = true, .feedback = true, .n_suites = 1, .n_keys = 1 };
 	char room[4096];
 	struct text t = { .bytes = room, .room = sizeof(room) };
 	struct secure s;
@@ -209,6 +241,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_chosen_line_and_the_peers_own_key_are_used, setup, teardown),
 		cmocka_unit_test_setup_teardown(answers_that_break_the_rules_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(same_keys_go_on_and_others_begin_anew, setup, teardown),
+		cmocka_unit_test_setup_teardown(inline_keys_are_used_one_after_the_other, setup, teardown),
 		cmocka_unit_test(profiles_alternate_when_they_are_mixed),
 	};
 
