@@ -225,6 +225,23 @@ check_limits(struct doctor *d)
 }
 
 static void
+check_srtp(struct doctor *d)
+{
+	const struct config *c = d->tool->config;
+	char required[64] = "nobody";
+
+	if (c->srtp.n_required_from != 0)
+		(void)snprintf(required, sizeof(required), "who is in srtp.required_from (%u)", c->srtp.n_required_from);
+	if (!c->srtp.enabled)
+		row(d, FIT, "srtp", "", "not accepted (srtp.enabled is false)");
+	else if (c->srtp.sdes_unprotected == CONFIG_SDES_ALLOW)
+		row(d, SO_SO, "srtp", "set srtp.sdes_unprotected to refuse where clients can use TLS",
+		    "keys in SDP are taken over UDP and TCP too; %u suites, required of %s", c->srtp.n_suites, required);
+	else
+		row(d, FIT, "srtp", "", "keys in SDP are taken over TLS only; %u suites, required of %s", c->srtp.n_suites, required);
+}
+
+static void
 check_keys(struct doctor *d)
 {
 	const struct config *c = d->tool->config;
@@ -261,6 +278,7 @@ command_doctor(struct tool *t)
 	check_disks(&d);
 	check_limits(&d);
 	check_keys(&d);
+	check_srtp(&d);
 	if (!t->json) {
 		cJSON_Delete(d.rows);
 		return d.n_unfit > 0 ? TOOL_DAMAGED : TOOL_OK;
