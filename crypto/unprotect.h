@@ -56,6 +56,10 @@ static_assert(offsetof(struct unprotect_ctx, key.cm.aes) == 64, "line 0 overflow
 static_assert(offsetof(struct unprotect_ctx, key.library.gcm) == 64, "ipsec-mb's key stands on a line");
 static_assert(sizeof(struct unprotect_ctx) == 17 * 64, "an odd number of lines, so that contexts spread over sets");
 
+/* What a packet reads of its context with the ipsec-mb engine, from the front: for the caller's prefetch, as soon as it
+ * knows which context it will be. (AEAD on ipsec-mb's own keys reads more.) */
+#define UNPROTECT_CTX_HOT (5 * 64)
+
 struct unprotect_op {
 	uint8_t *packet;	/* RTP header first; decrypted in place. */
 	uint16_t len;		/* in: with tag and MKI; out with OK: the RTP packet alone */

@@ -1,11 +1,15 @@
-/* What one packet costs an lcore: pre-built RTP of many streams, in random order, through parse, lookup, source,
- * unprotect (plain), append and the writer to a file; then the file is read back and counted.
+/* What one packet costs an lcore: pre-built RTP or SRTP of many streams, in random order, through parse, lookup, source,
+ * unprotect, append and the writer to a file; then the file is read back, each packet compared and counted.
  *
  * The lcore is driven by a thread of this program, turn by turn as lcore.c does it, and the TSC of each turn that had
  * packets is kept. `ns_per_packet` is the mean of all turns but those in which another program had the CPU: more than
  * CUT times the median turn, or 50 us. Their share is printed (`cut`), the mean with them (`ns_per_packet_all`), and
  * the median. Packets say "checksum good", as a NIC with offload does; they come from another core's cache. The feeder
- * waits for the lcore and for chunks, so that nothing is lost; a run with a loss is no result. One JSON line. */
+ * waits for the lcore and for chunks, so that nothing is lost; a run with a loss is no result. One JSON line.
+ *
+ * With --suite each stream has keys of its own. The feeder protects AHEAD packets, each under a new index, while the
+ * lcore has nothing to do, and then feeds them: no packet is protected within a measured turn, and those of a turn have
+ * left the feeder's own caches. */
 #include <dirent.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -22,15 +26,18 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
+#include "bench/micro/sender.h"
 #include "crypto/keystore.h"
 #include "dataplane/dataplane_state.h"
 
-#define FRAME_SIZE      (14 + 20 + 8 + 172)
+#define HEADERS_SIZE    (14 + 20 + 8)
+#define PACKET_SIZE     172
 #define ADDRESS_STREAMS 60000u	/* ports taken of one address */
 #define PORT_FIRST      2048u
 #define STREAMS_MAX     240000u
 #define FEED_BURST      32
 #define SLICE           4096	/* packets between two looks at the chunks */
+#define AHEAD           8192	/* protected before the first of them is fed */
 #define TURNS_MAX       (1u << 21)
 #define CUT             8	/* times the median turn: another program had the CPU */
 #define CUT_NS_MIN      50000
@@ -47,7 +54,11 @@ struct bench {
 	struct rte_mempool *pool;
 	struct rte_mbuf **mbufs;
 	uint32_t *stream_of;	/* by mbuf */
-	uint16_t *seq;		/* by stream: next */
+	uint32_t *index;	/* by stream: next; ROC and SEQ */
+	enum srtp_suite suite;	/* NONE: plain RTP */
+	const char *engine;
+	struct srtp_master *masters;	/* by stream */
+	struct sender **senders;
 	uint32_t n_mbufs;
 	pthread_t thread;	/* the lcore's */
 	_Atomic bool stop, measure;
@@ -94,17 +105,20 @@ wait_events(struct bench *b, enum dataplane_event_kind kind, unsigned int n)
 static void
 plane_start(struct bench *b)
 {
-	char sessions[48], streams[48], recordings[48], devices[300], memory[64], why[512] = "";
+	char sessions[48], streams[48], recordings[48], devices[300], memory[64], engine[48], capped[64], why[512] = "";
 	const char *flags[] = {
 		"media.profile=ring", "media.addresses=198.18.254.2,198.18.254.3,198.18.254.4,198.18.254.5",
 		"media.idle_sleep_us=0", "media.rtp_port_min=2048", "media.rtp_port_max=65535", "storage.segment_mib=1024",
 		"storage.reserve_mib=0", "keys.store=memory", "limits.stall_ms_max=1000", "node.name=bench",
-		sessions, streams, recordings, devices, memory, NULL,
+		b->suite != SRTP_SUITE_NONE ? "srtp.enabled=true" : "srtp.enabled=false", engine, capped, sessions, streams,
+		recordings, devices, memory, NULL,
 	};
 	char *no_environ[] = { NULL };
 	const struct config_sources from = { .environ = no_environ, .flags = flags };
 	const struct keystore_spec ks = { .store = "memory", .path = "", .rotation_interval_s = 86400, .create = true };
 
+	snprintf(engine, sizeof(engine), "srtp.engine=%s", b->engine);
+	snprintf(capped, sizeof(capped), "srtp.libsrtp2_streams_max=%u", b->n_streams);
 	snprintf(sessions, sizeof(sessions), "limits.sessions_max=%u", b->n_recordings);
 	snprintf(streams, sizeof(streams), "limits.streams_max=%u", b->n_streams);
 	snprintf(recordings, sizeof(recordings), "limits.recordings_max=%u", b->n_recordings);
@@ -145,7 +159,9 @@ calls_open(struct bench *b)
 	}
 	wait_events(b, EVENT_RECORDING_OPENED, b->n_recordings);
 	for (uint32_t i = 0; i < b->n_streams; i++) {
+		struct stream_keys keys = { .n_theirs = 1 };
 		const struct stream_spec spec = {
+			.secure = b->suite != SRTP_SUITE_NONE, .keys = b->suite != SRTP_SUITE_NONE ? &keys : NULL,
 			.recording = i / 2, .number = (uint8_t)(i % 2), .address_i = (uint16_t)(i / ADDRESS_STREAMS),
 			.udp_port = (uint16_t)(PORT_FIRST + i % ADDRESS_STREAMS),
 			.source = { .ip_version = 4, .ip = { 198, 18, 1, 10 } },
@@ -153,6 +169,8 @@ calls_open(struct bench *b)
 		uint32_t handle;
 		enum srs_err err;
 
+		if (b->suite != SRTP_SUITE_NONE)
+			keys.theirs[0] = b->masters[i];
 		while ((err = dataplane_stream_add(b->dp, &spec, i, &handle)) != SRS_OK)
 			retry(b, err);
 	}
@@ -168,18 +186,69 @@ put_be(uint8_t *p, uint32_t v, unsigned int n)
 	}
 }
 
+static uint64_t
+random_next(uint64_t *r)
+{
+	*r ^= *r << 13;
+	*r ^= *r >> 7;
+	*r ^= *r << 17;
+	return *r;
+}
+
+/* Distinct keys, from a fixed seed. */
 static void
-frame_build(uint8_t *f, uint32_t stream)
+keys_build(struct bench *b)
+{
+	uint64_t r = 0x2545f4914f6cdd1dull;
+
+	if (b->suite == SRTP_SUITE_NONE)
+		return;
+	b->masters = calloc(b->n_streams, sizeof(struct srtp_master));
+	b->senders = calloc(b->n_streams, sizeof(struct sender *));
+	if (b->masters == NULL || b->senders == NULL)
+		die("no memory for the keys");
+	for (uint32_t i = 0; i < b->n_streams; i++) {
+		struct srtp_master *m = &b->masters[i];
+
+		m->suite = (uint8_t)b->suite;
+		for (unsigned int k = 0; k < sizeof(m->key); k++)
+			m->key[k] = (uint8_t)(random_next(&r) >> 32);
+		for (unsigned int k = 0; k < sizeof(m->salt); k++)
+			m->salt[k] = (uint8_t)(random_next(&r) >> 32);
+		b->senders[i] = sender_create();
+		if (b->senders[i] == NULL || !sender_keys_set(b->senders[i], m))
+			die("no memory for a sender");
+	}
+}
+
+static void
+keys_drop(struct bench *b)
+{
+	for (uint32_t i = 0; b->senders != NULL && i < b->n_streams; i++)
+		sender_destroy(b->senders[i]);
+	free(b->senders);
+	free(b->masters);
+}
+
+/* Of RTP or SRTP. */
+static uint16_t
+packet_size(const struct bench *b)
+{
+	return (uint16_t)(PACKET_SIZE + srtp_suite_shape(b->suite)->tag_len);
+}
+
+static void
+frame_build(uint8_t *f, uint32_t stream, uint16_t len)
 {
 	static const uint8_t source[4] = { 198, 18, 1, 10 };
 	uint8_t destination[4] = { 198, 18, 254, (uint8_t)(2 + stream / ADDRESS_STREAMS) };
 	uint8_t *ip = f + 14, *udp = ip + 20, *rtp = udp + 8;
 	uint16_t sum;
 
-	memset(f, 0, FRAME_SIZE);
+	memset(f, 0, HEADERS_SIZE + (size_t)len);
 	put_be(f + 12, 0x0800, 2);
 	ip[0] = 0x45;
-	put_be(ip + 2, FRAME_SIZE - 14, 2);
+	put_be(ip + 2, HEADERS_SIZE - 14u + len, 2);
 	ip[8] = 64;
 	ip[9] = 17;
 	memcpy(ip + 12, source, 4);
@@ -188,7 +257,7 @@ frame_build(uint8_t *f, uint32_t stream)
 	memcpy(ip + 10, &sum, 2);
 	put_be(udp, 5004, 2);
 	put_be(udp + 2, PORT_FIRST + stream % ADDRESS_STREAMS, 2);
-	put_be(udp + 4, 8 + 172, 2);
+	put_be(udp + 4, 8u + len, 2);
 	rtp[0] = 0x80;
 	put_be(rtp + 8, stream, 4);
 	for (unsigned int i = 0; i < 160; i++)
@@ -204,19 +273,16 @@ frames_build(struct bench *b)
 	b->pool = rte_pktmbuf_pool_create("bench", b->n_mbufs, 0, 0, RTE_PKTMBUF_HEADROOM + 256, SOCKET_ID_ANY);
 	b->mbufs = calloc(b->n_mbufs, sizeof(struct rte_mbuf *));
 	b->stream_of = calloc(b->n_mbufs, sizeof(uint32_t));
-	b->seq = calloc(b->n_streams, sizeof(uint16_t));
+	b->index = calloc(b->n_streams, sizeof(uint32_t));
 	b->turns = calloc(TURNS_MAX, sizeof(struct turn));
-	if (b->turns == NULL || b->pool == NULL || b->mbufs == NULL || b->stream_of == NULL || b->seq == NULL)
+	if (b->turns == NULL || b->pool == NULL || b->mbufs == NULL || b->stream_of == NULL || b->index == NULL)
 		die("no memory for the frames");
 	for (uint32_t i = 0; i < b->n_mbufs; i++)
 		b->stream_of[i] = i % b->n_streams;
 	for (uint32_t i = b->n_mbufs - 1; i > 0; i--) {
 		uint32_t k, t = b->stream_of[i];
 
-		r ^= r << 13;
-		r ^= r >> 7;
-		r ^= r << 17;
-		k = (uint32_t)(r % (i + 1));
+		k = (uint32_t)(random_next(&r) % (i + 1));
 		b->stream_of[i] = b->stream_of[k];
 		b->stream_of[k] = t;
 	}
@@ -225,9 +291,9 @@ frames_build(struct bench *b)
 
 		if (m == NULL)
 			die("no frame buffer");
-		frame_build(rte_pktmbuf_mtod(m, uint8_t *), b->stream_of[i]);
-		m->data_len = FRAME_SIZE;
-		m->pkt_len = FRAME_SIZE;
+		frame_build(rte_pktmbuf_mtod(m, uint8_t *), b->stream_of[i], packet_size(b));
+		m->data_len = (uint16_t)(HEADERS_SIZE + packet_size(b));
+		m->pkt_len = m->data_len;
 		m->ol_flags = RTE_MBUF_F_RX_L4_CKSUM_GOOD | RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 		b->mbufs[i] = m;
 	}
@@ -250,19 +316,23 @@ wait_chunks(struct bench *b)
 	}
 }
 
-/* Our own reference keeps a frame alive when the lcore has freed it; at 1 it is ours again. */
+/* Our own reference keeps a frame alive when the lcore has freed it; at 1 it is ours again. What the lcore decrypted in
+ * place is the payload again. */
 static void
 frame_renew(struct bench *b, uint32_t i)
 {
 	struct rte_mbuf *m = b->mbufs[i];
-	uint16_t seq = b->seq[b->stream_of[i]]++;
-	uint8_t *rtp = rte_pktmbuf_mtod_offset(m, uint8_t *, 42);
+	uint32_t index = b->index[b->stream_of[i]]++;
+	uint8_t *rtp = rte_pktmbuf_mtod_offset(m, uint8_t *, HEADERS_SIZE);
+	uint16_t len = PACKET_SIZE;
 
 	while (rte_mbuf_refcnt_read(m) != 1)
 		rte_pause();
 	rte_mbuf_refcnt_set(m, 2);
-	put_be(rtp + 2, seq, 2);
-	put_be(rtp + 4, 160u * seq, 4);
+	put_be(rtp + 2, index, 2);
+	put_be(rtp + 4, 160u * index, 4);
+	if (b->suite != SRTP_SUITE_NONE && !sender_protect(b->senders[b->stream_of[i]], index, rtp, &len))
+		die("a packet could not be protected");
 }
 
 /* lcore_main() of lcore.c, with a clock. */
@@ -356,9 +426,22 @@ cost_of(struct bench *b)
 	return c;
 }
 
+/* Renew the next frames; those of SRTP are so far ahead of the lcore that it has nothing to do meanwhile. */
+static void
+prepare(struct bench *b, uint64_t n)
+{
+	static uint32_t at;
+
+	for (uint64_t i = 0; i < n; i++) {
+		frame_renew(b, at);
+		at = at + 1 == b->n_mbufs ? 0 : at + 1;
+	}
+}
+
 static void
 feed(struct bench *b, uint64_t n)
 {
+	unsigned int ahead = b->suite != SRTP_SUITE_NONE ? AHEAD : FEED_BURST;
 	struct rte_ring *ring = b->dp->port.feed[0];
 	static uint32_t at;
 
@@ -368,8 +451,9 @@ feed(struct bench *b, uint64_t n)
 
 		if (done % SLICE < FEED_BURST)
 			wait_chunks(b);
+		if (done % ahead == 0)
+			prepare(b, n - done < ahead ? n - done : ahead);
 		for (unsigned int i = 0; i < k; i++) {
-			frame_renew(b, at);
 			m[i] = b->mbufs[at];
 			at = at + 1 == b->n_mbufs ? 0 : at + 1;
 		}
@@ -420,6 +504,21 @@ struct reader_state {
 	uint64_t bad;
 };
 
+/* As frame_build() made it. */
+static bool
+frame_is_whole(const struct reel_frame *f)
+{
+	uint8_t first;
+
+	if (f->bytes.len != PACKET_SIZE)
+		return false;
+	first = (uint8_t)(31 * packet_u32(f->bytes.bytes + 8));
+	for (unsigned int i = 0; i < PACKET_SIZE - 12; i++)
+		if (f->bytes.bytes[12 + i] != (uint8_t)(first + i))
+			return false;
+	return true;
+}
+
 static void
 slot_read(struct reader_state *rs, const uint8_t uuid[REEL_ID_SIZE], uint64_t slot_no, const uint8_t *slot)
 {
@@ -450,7 +549,7 @@ slot_read(struct reader_state *rs, const uint8_t uuid[REEL_ID_SIZE], uint64_t sl
 		return;
 	}
 	while (reel_frame_next(&f, span_of(body, c.body_len), c.first_wall_ns, &at) == SRS_OK)
-		rs->n_rtp += f.kind == REEL_FRAME_RTP && f.bytes.len == 172;
+		rs->n_rtp += f.kind == REEL_FRAME_RTP && frame_is_whole(&f);
 }
 
 static void
@@ -506,11 +605,12 @@ options_read(struct bench *b, int argc, char **argv)
 	static const struct option options[] = {
 		{ "streams", required_argument, NULL, 's' }, { "packets", required_argument, NULL, 'p' },
 		{ "seconds", required_argument, NULL, 't' }, { "suite", required_argument, NULL, 'u' },
-		{ "dir", required_argument, NULL, 'd' }, { NULL, 0, NULL, 0 },
+		{ "dir", required_argument, NULL, 'd' }, { "engine", required_argument, NULL, 'e' }, { NULL, 0, NULL, 0 },
 	};
 	int o;
 
 	b->n_streams = 20000;
+	b->engine = "auto";
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 's')
 			b->n_streams = (uint32_t)strtoul(optarg, NULL, 10);
@@ -520,8 +620,13 @@ options_read(struct bench *b, int argc, char **argv)
 			b->seconds = strtod(optarg, NULL);
 		else if (o == 'd')
 			snprintf(b->dir, sizeof(b->dir), "%s", optarg);
-		else if (o != 'u' || strcmp(optarg, "none") != 0)
-			die("usage: bench-pipeline [--streams N] [--packets N | --seconds S] [--suite none] [--dir FOLDER]");
+		else if (o == 'e')
+			b->engine = optarg;
+		else if (o == 'u' && strcmp(optarg, "none") != 0)
+			b->suite = srtp_suite_by_name(span_of((const uint8_t *)optarg, strlen(optarg)));
+		if (o == '?' || (o == 'u' && b->suite == SRTP_SUITE_NONE && strcmp(optarg, "none") != 0))
+			die("usage: bench-pipeline [--streams N] [--packets N | --seconds S] [--suite none|NAME as in a=crypto] "
+			    "[--engine auto|ipsec-mb|libsrtp2] [--dir FOLDER]");
 	}
 	if (b->n_streams < 2 || b->n_streams > STREAMS_MAX || b->n_streams % 2 != 0)
 		die("--streams: an even number from 2 to 240000");
@@ -571,6 +676,7 @@ main(int argc, char **argv)
 	b->n_mbufs = 2 * b->n_streams > 16384 ? 2 * b->n_streams : 16384 / b->n_streams * b->n_streams;
 	folder_make(b);
 	plane_start(b);
+	keys_build(b);
 	frames_build(b);
 	lcore_take_over(b);
 	calls_open(b);
@@ -596,12 +702,14 @@ main(int argc, char **argv)
 	dataplane_stop(b->dp);
 	back = read_back(b, &bad);
 	ok = lost == 0 && bad == 0 && b->failed == 0 && back == b->warm_up + fed;
-	printf("{\"bench\":\"pipeline\",\"suite\":\"none\",\"streams\":%u,\"packets\":%llu,\"ns_per_packet\":%.1f,"
+	printf("{\"bench\":\"pipeline\",\"suite\":\"%s\",\"streams\":%u,\"packets\":%llu,\"ns_per_packet\":%.1f,"
 	       "\"ns_per_packet_median\":%.1f,\"ns_per_packet_all\":%.1f,\"cut\":%.5f,\"writer_ns_per_packet\":%.1f,"
 	       "\"packets_per_turn\":%.1f,\"lost\":%llu,\"read_back\":%llu,\"ok\":%s}\n",
-	       b->n_streams, (unsigned long long)(b->warm_up + fed), cost.mean, cost.median, cost.all, cost.cut, writer_ns,
+	       b->suite != SRTP_SUITE_NONE ? srtp_suite_shape(b->suite)->name : "none", b->n_streams,
+	       (unsigned long long)(b->warm_up + fed), cost.mean, cost.median, cost.all, cost.cut, writer_ns,
 	       (double)fed / b->n_turns, (unsigned long long)lost, (unsigned long long)back, ok ? "true" : "false");
 	folder_remove(b);
+	keys_drop(b);
 	keystore_close(b->ks);
 	config_free(b->config);
 	return ok ? 0 : 1;
