@@ -5,18 +5,21 @@
 
 #include "crypto/secret.h"
 #include "crypto/unprotect_ipsec_mb.h"
+#include "crypto/unprotect_libsrtp2.h"
 #include "lib/rtp.h"
 #include "lib/srs_assert.h"
 
 struct unprotect_engine {
 	enum unprotect_engine_kind kind;
-	struct unprotect_ipsec_mb *ipsec_mb;
+	struct unprotect_ipsec_mb *ipsec_mb;	/* NULL with libsrtp2, whose contexts hold all that it has */
 };
 
 bool
 unprotect_engine_runs(enum unprotect_engine_kind kind)
 {
-	return kind == UNPROTECT_IPSEC_MB && unprotect_ipsec_mb_runs();
+	if (kind == UNPROTECT_IPSEC_MB)
+		return unprotect_ipsec_mb_runs();
+	return unprotect_libsrtp2_has(SRTP_AES_CM_128_HMAC_SHA1_80);	/* what RFC 3711 makes mandatory */
 }
 
 struct unprotect_engine *
@@ -29,11 +32,10 @@ unprotect_engine_create(enum unprotect_engine_kind kind)
 	e->kind = kind;
 	if (kind == UNPROTECT_IPSEC_MB)
 		e->ipsec_mb = unprotect_ipsec_mb_create();
-	if (e->ipsec_mb == NULL) {
-		free(e);
-		return NULL;
-	}
-	return e;
+	if (e->ipsec_mb != NULL || (kind == UNPROTECT_LIBSRTP2 && unprotect_engine_runs(kind)))
+		return e;
+	free(e);
+	return NULL;
 }
 
 void
@@ -55,19 +57,23 @@ unprotect_engine_portable(struct unprotect_engine *e)
 enum srs_err
 unprotect_ctx_init(struct unprotect_ctx *ctx, struct unprotect_engine *e, const struct srtp_master *master)
 {
-	enum srs_err err = unprotect_ipsec_mb_init(ctx, e->ipsec_mb, master);
+	enum srs_err err;
 
+	if (e->kind == UNPROTECT_LIBSRTP2)
+		return unprotect_libsrtp2_init(ctx, master);
+	err = unprotect_ipsec_mb_init(ctx, e->ipsec_mb, master);
 	if (err)
 		unprotect_ctx_wipe(ctx);
-	else
-		ctx->engine = (uint8_t)e->kind;
 	return err;
 }
 
 void
 unprotect_ctx_wipe(struct unprotect_ctx *ctx)
 {
-	secret_wipe(ctx, sizeof(*ctx));
+	if (ctx->engine == UNPROTECT_LIBSRTP2)
+		unprotect_libsrtp2_wipe(ctx);
+	else
+		secret_wipe(ctx, sizeof(*ctx));
 }
 
 /* Nothing to authenticate: the caller's source check stands in its place. The other three steps are SRTP's. */
@@ -111,6 +117,12 @@ unprotect_burst(struct unprotect_engine *e, struct unprotect_op *op[], uint16_t 
 		else
 			secure[n_secure++] = op[i];
 	}
-	if (n_secure != 0)
+	if (n_secure == 0)
+		return;
+	if (e->kind == UNPROTECT_IPSEC_MB) {
 		unprotect_ipsec_mb_burst(e->ipsec_mb, secure, n_secure);
+		return;
+	}
+	for (uint16_t i = 0; i < n_secure; i++)
+		unprotect_libsrtp2_one(secure[i]);
 }
