@@ -127,6 +127,9 @@ struct stream_keys {
 	struct srtp_master ours;	/* for our receiver reports; suite NONE: we send none */
 };
 
+/** Does the SRTP engine run this suite? Not before dataplane_start(); false for all with srtp.enabled false. */
+bool dataplane_takes_suite(struct dataplane *dp, enum srtp_suite suite);
+
 /** @return LIMIT (streams_max, ring) , STATE (port in use) */
 SRS_MUST_CHECK enum srs_err dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec,
                                                  uint64_t cookie, uint32_t *stream);

@@ -228,6 +228,21 @@ desk_keys_removed(struct dataplane *dp, uint32_t stream, struct keyset *keys)
 
 /* ---- calls ---- */
 
+/* By trying: a library may have a suite, and have it wrong. */
+bool
+dataplane_takes_suite(struct dataplane *dp, enum srtp_suite suite)
+{
+	const struct srtp_master master = { .suite = (uint8_t)suite };
+	struct keyset *ks = dp->engine != NULL ? keyset_take(&dp->keysets) : NULL;
+	bool takes;
+
+	if (ks == NULL)
+		return false;
+	takes = keyset_fill(ks, dp->engine, &master) == SRS_OK;
+	keyset_give(&dp->keysets, ks);
+	return takes;
+}
+
 enum srs_err
 desk_keys_check(const struct dataplane *dp, const struct stream_spec *spec)
 {

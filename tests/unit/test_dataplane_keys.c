@@ -94,6 +94,32 @@ a_rekeyed_stream_is_sealed_with_the_totals_of_both_generations(void **state)
 }
 
 static void
+suites_are_taken_that_the_engine_runs(void **state)
+{
+	static const char *const off[] = { "limits.sessions_max=16", "limits.stall_ms_max=200", "srtp.enabled=false", NULL };
+	struct px px;
+	uint32_t n_free;
+
+	px_start(&px, few);
+	n_free = px.dp->keysets.n_free;
+	for (unsigned int i = 0; i <= SRTP_SUITES; i++) {
+		struct srtp_master master = { .suite = (uint8_t)i };
+		struct unprotect_ctx ctx = { 0 };
+		bool runs = unprotect_ctx_init(&ctx, px.dp->engine, &master) == SRS_OK;
+
+		unprotect_ctx_wipe(&ctx);
+		assert_int_equal(dataplane_takes_suite(px.dp, (enum srtp_suite)i), runs);
+		assert_false(runs && (i == SRTP_SUITE_NONE || i == SRTP_SUITES));
+	}
+	assert_true(dataplane_takes_suite(px.dp, SRTP_AES_CM_128_HMAC_SHA1_80));
+	assert_int_equal(px.dp->keysets.n_free, n_free);
+	px_close(&px);
+	px_start(&px, off);
+	assert_false(dataplane_takes_suite(px.dp, SRTP_AES_CM_128_HMAC_SHA1_80));
+	px_close(&px);
+}
+
+static void
 keys_where_they_do_not_belong_are_refused(void **state)
 {
 	static const char *const off[] = { "limits.sessions_max=4", "limits.stall_ms_max=200", "srtp.enabled=false", NULL };
@@ -239,6 +265,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_rekeyed_stream_is_sealed_with_the_totals_of_both_generations),
+		cmocka_unit_test(suites_are_taken_that_the_engine_runs),
 		cmocka_unit_test(keys_where_they_do_not_belong_are_refused),
 		cmocka_unit_test(when_the_spares_are_used_up_the_oldest_generations_end),
 		cmocka_unit_test(a_reserve_that_is_used_up_too_refuses),
