@@ -575,12 +575,13 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	}
 	if (m->body.len != 0) {
 		sip_request_view(&view, m, from);
-		a.status = s->handlers.on_body(s->ctx, d, &view.request, &sdp);
+		a.status = s->handlers.on_body(s->ctx, d, &view.request, &sdp, &a.warning);
 		a.sdp = sdp;
 		sip_request_view_release(&view);
 	}
 	if (a.status >= 300) {
-		a.warning = "the body was not taken: its type or content is not one that is recorded";
+		if (a.warning == NULL)
+			a.warning = "the body was not taken: its type or content is not one that is recorded";
 		a.sdp = NULL;
 	} else if (update && message_has(m, "Contact")) {
 		char *target = dialog_uri_of(message_value(m, "Contact"));

@@ -74,9 +74,11 @@ struct dialog_handlers {
 	void (*on_invite)(void *ctx, struct dialog *d, const struct sip_request *req);
 	/** A re-INVITE (answer as above). `req->body` is empty when it carries no offer: answer with our description. */
 	void (*on_reinvite)(void *ctx, struct dialog *d, const struct sip_request *req);
-	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx. With `*sdp` set (UPDATE with an
-	 * offer) the 200 carries it; malloc'd, taken over, and wiped since it may hold keys. */
-	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp);
+	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx and 5xx, then with the text of
+	 * Warning in `*warning` when there is one to give. With `*sdp` set (UPDATE with an offer) the 200 carries it;
+	 * malloc'd, taken over, and wiped since it may hold keys. */
+	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp,
+	                        const char **warning);
 	/** ACK arrived; `body` is the answer when we offered. */
 	void (*on_confirmed)(void *ctx, struct dialog *d, struct span body);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */

@@ -389,7 +389,7 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 }
 
 static unsigned int
-on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp)
+on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, const char **warning)
 {
 	struct sessions *all = ctx;
 	struct session *s = dialog_user(d);
@@ -401,6 +401,7 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp)
 		return 500;
 	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
 		log_info("session", "body_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
+		*warning = why.warning;
 		return why.status;
 	}
 	if (req->body.len != 0 && all->body.sdp == NULL && all->body.metadata == NULL)

@@ -3,12 +3,13 @@
 #include "controlplane/session.h"
 #include "controlplane/session_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "crypto/digest.h"
 #include "crypto/secret.h"
-#include "lib/srs_assert.h"
+#include "lib/srs_log.h"
 
 struct session_secrets {
 	struct sdes_line lines[2];	/* for the time of a call of sdes_choose() */
@@ -37,8 +38,15 @@ session_secrets_create(struct sessions *all)
 	const struct config *c = all->floor.config;
 	uint32_t n = keyings_max(c);
 
-	for (unsigned int i = 0; i < c->srtp.n_suites && all->n_suites < SRTP_SUITES; i++)
-		all->suites[all->n_suites++] = srtp_suite_by_name(span_of_text(c->srtp.suites[i]));
+	/* one that the engine does not run (libsrtp2 may lack AES-192) is not negotiated */
+	for (unsigned int i = 0; n != 0 && i < c->srtp.n_suites && all->n_suites < SRTP_SUITES; i++) {
+		enum srtp_suite suite = srtp_suite_by_name(span_of_text(c->srtp.suites[i]));
+
+		if (dataplane_takes_suite(all->floor.dataplane, suite))
+			all->suites[all->n_suites++] = suite;
+		else
+			log_warn("session", "suite_left_out", "suite=%s: the SRTP engine does not run it", c->srtp.suites[i]);
+	}
 	all->secrets = secret_alloc(secrets_size(n));
 	if (all->secrets == NULL)
 		return SRS_ERR_NOMEM;

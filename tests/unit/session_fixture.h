@@ -229,6 +229,8 @@ dataplane_stream_bind(struct dataplane *dp, uint32_t stream, uint32_t recording,
 }
 static enum srs_err refuse_rekey, fail_rekey;
 static uint32_t last_rekeyed;
+static enum srtp_suite missing_suite;	/* what the engine does not run */
+bool dataplane_takes_suite(struct dataplane *dp, enum srtp_suite suite) { return suite != missing_suite; }
 enum srs_err
 dataplane_stream_rekey(struct dataplane *dp, uint32_t stream, const struct stream_keys *keys, uint64_t cookie)
 {
@@ -290,6 +292,7 @@ setup(void **state)
 	live_streams = live_recordings = 0;
 	n_rekeys = n_added = 0;
 	refuse_rekey = fail_rekey = SRS_OK;
+	missing_suite = SRTP_SUITE_NONE;
 	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = SRS_OK;
 	keys_left = 100;
 	armed = NULL;
@@ -315,6 +318,16 @@ teardown(void **state)
 }
 
 /* Deliver events until none follow from them. */
+/* A body in the dialog. @return status */
+static inline unsigned int
+body(struct fixture *f, const char *method, char **sdp, const char **warning)
+{
+	*sdp = NULL;
+	*warning = NULL;
+	f->request.method = method;
+	return sessions_handlers()->on_body(f->all, &f->dialog, &f->request, sdp, warning);
+}
+
 static inline void
 run(struct fixture *f)
 {

@@ -88,7 +88,8 @@ peer_on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 }
 
 static inline unsigned int
-peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp)
+peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp,
+             const char **warning)
 {
 	struct peer *p = ctx;
 

@@ -325,12 +325,12 @@ a_second_communication_session_opens_its_own_recording(void **state)
 {
 	struct fixture *f = *state;
 	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	const char *warning;
 	char *no_sdp;
 
 	request_of(f, NULL, XML_HEAD "<datamode>complete</datamode>" CS1 CS2 ANN BOB STREAM("s1", "cs-1", "1")
 	           STREAM("s2", "cs-2", "2") SENDS("p-ann", "s1") SENDS("p-bob", "s2") XML_TAIL);
-	f->request.method = "UPDATE";
-	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &no_sdp), 200);
+	assert_int_equal(body(f, "UPDATE", &no_sdp, &warning), 200);
 	assert_null(no_sdp);
 	run(f);
 	assert_int_equal(live_recordings, 2);
@@ -343,8 +343,7 @@ a_second_communication_session_opens_its_own_recording(void **state)
 	/* cs-1 ends, its stream goes over to cs-2: its recording is sealed while the dialog lives on */
 	request_of(f, NULL, XML_HEAD "<datamode>complete</datamode>" CS1_OVER CS2 ANN BOB STREAM("s1", "cs-2", "1")
 	           STREAM("s2", "cs-2", "2") XML_TAIL);
-	f->request.method = "UPDATE";
-	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &no_sdp), 200);
+	assert_int_equal(body(f, "UPDATE", &no_sdp, &warning), 200);
 	run(f);
 	assert_int_equal(live_recordings, 1);
 	assert_string_equal(sealed_reasons[0], "cs_ended");
@@ -380,12 +379,12 @@ static void
 an_update_with_an_offer_is_answered_at_once(void **state)
 {
 	struct fixture *f = *state;
+	const char *warning;
 	char *sdp;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, sdp_of(TWO_STREAMS MLINE("4004", "sendonly", "3"), 2), NULL);
-	f->request.method = "UPDATE";
-	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &sdp), 200);
+	assert_int_equal(body(f, "UPDATE", &sdp, &warning), 200);
 	assert_non_null(sdp);
 	assert_non_null(strstr(sdp, "m=audio 20002 "));
 	free(sdp);
@@ -399,13 +398,13 @@ static void
 an_unknown_body_in_info_is_415(void **state)
 {
 	struct fixture *f = *state;
+	const char *warning;
 	char *sdp;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, "Signal=1\r\n", NULL);
-	f->request.method = "INFO";
 	f->request.content_type = "application/dtmf-relay";
-	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &sdp), 415);
+	assert_int_equal(body(f, "INFO", &sdp, &warning), 415);
 	call_end(f);
 }
 

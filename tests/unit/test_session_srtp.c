@@ -384,19 +384,26 @@ static void
 an_update_with_a_new_key_is_answered_at_once(void **state)
 {
 	struct fixture *f = *state;
+	const char *warning;
 	char *sdp;
 
 	over_tls(f);
 	call_begin(f, sdp_of(ONE_SECURE(KEY_A), 1), NULL);
 	request_of(f, sdp_of(ONE_SECURE(KEY_B), 2), NULL);
-	f->request.method = "UPDATE";
-	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &sdp), 200);
+	assert_int_equal(body(f, "UPDATE", &sdp, &warning), 200);
 	assert_non_null(sdp);
 	assert_int_equal(n_rekeys, 1);
 	assert_non_null(strstr(sdp, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"));
 	assert_null(strstr(sdp, key_of_answer(0)));
 	session_text_wipe(sdp);
 	run(f);
+	/* one that cannot be taken says why, and moves nothing */
+	request_of(f, sdp_of(SDP_HEAD SMLINE("4000", "RTP/SAVP", "1", LINE_80("1", KEY_A " KDR=3")), 3), NULL);
+	assert_int_equal(body(f, "UPDATE", &sdp, &warning), 488);
+	assert_null(sdp);
+	assert_non_null(strstr(warning, "No a=crypto line"));
+	assert_int_equal(live_streams, 1);
+	assert_int_equal(n_rekeys, 1);
 	call_end(f);
 }
 
@@ -431,6 +438,21 @@ our_description_keeps_our_key_whatever_they_answer(void **state)
 	assert_int_equal(n_rekeys, 1);
 	assert_int_equal(live_streams, 1);
 	assert_int_equal(free_keyings_are_clean(f->all), OFFER_MEDIA_MAX - 1);
+	call_end(f);
+}
+
+static void
+a_suite_that_the_engine_does_not_run_is_not_chosen(void **state)
+{
+	struct fixture *f = *state;
+	struct session_floor floor = f->all->floor;
+
+	missing_suite = SRTP_AEAD_AES_256_GCM;
+	sessions_destroy(f->all);
+	assert_int_equal(sessions_create(&f->all, &floor), SRS_OK);
+	over_tls(f);
+	call_begin(f, sdp_of(SDP_HEAD SMLINE("4000", "RTP/SAVP", "1", LINE_GCM("1") LINE_80("2", KEY_A)), 1), NULL);
+	assert_non_null(strstr(accepted_sdp, "a=crypto:2 AES_CM_128_HMAC_SHA1_80 "));
 	call_end(f);
 }
 
@@ -505,6 +527,7 @@ main(void)
 		CASE(plain_and_secure_never_share_a_port),
 		CASE(an_update_with_a_new_key_is_answered_at_once),
 		CASE(our_description_keeps_our_key_whatever_they_answer),
+		CASE(a_suite_that_the_engine_does_not_run_is_not_chosen),
 		CASE(an_offer_that_finds_no_room_for_keys_is_503),
 		CASE(refused_calls_give_their_keys_back),
 		CASE(rest_says_how_a_stream_is_protected),
