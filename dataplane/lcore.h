@@ -1,4 +1,4 @@
-/* The receive loop: one thread, one queue, a share of the addresses. Takes a burst, leaves each packet with one
+/* The receive loop (lcore.c) and its burst (lcore_burst.c): one thread, one queue, a share of the addresses. Takes a burst, leaves each packet with one
  * verdict, and between bursts carries out commands and passes on old chunks. It does not allocate, log or block; it
  * sleeps only when nothing came. */
 #ifndef LCORE_H
