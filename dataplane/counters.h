@@ -40,6 +40,7 @@
 	X(RX_DROP_DUPLICATE, rx_drop_duplicate, INFO, "duplicate or replay") \
 	X(RX_DROP_LATE, rx_drop_late, WARN, "older than the replay window") \
 	X(RX_DROP_AUTH, rx_drop_auth, ERROR, "SRTP tag did not verify") \
+	X(RX_DROP_AUTH_RTCP, rx_drop_auth_rtcp, ERROR, "SRTCP tag did not verify") \
 	X(RX_DROP_NO_KEY, rx_drop_no_key, WARN, "SRTP before its key is known") \
 	X(RX_DROP_PAUSED, rx_drop_paused, INFO, "recording or stream is paused") \
 	X(RX_DROP_NO_CHUNK, rx_drop_no_chunk, ERROR, "recorded as a gap: storage is behind") \

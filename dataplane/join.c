@@ -24,12 +24,13 @@ may_try(struct trial *t)
 	return true;
 }
 
-/* Keys with an MKI are named by the packet. @rfc 3711 §3.1, 7714 §8.2 (the MKI ends the packet) */
+/* Keys with an MKI are named by the packet. @rfc 3711 §3.1, 3.4; 7714 §8.2, 9.2 (there the MKI ends the packet) */
 static bool
 mki_fits(const struct keyset *ks, const struct rx_packet *p)
 {
 	const struct unprotect_ctx *ctx = &ks->ctx;
-	uint32_t behind = srtp_suite_shape(ctx->suite)->aead ? 0 : ctx->tag_len;
+	const struct srtp_suite_shape *shape = srtp_suite_shape(ctx->suite);
+	uint32_t behind = shape->aead ? 0 : p->kind == PACKET_RTP ? shape->tag_len : shape->rtcp_tag_len;
 
 	if (ctx->mki_len == 0)
 		return true;
@@ -188,4 +189,20 @@ join_packet(struct unprotect_engine *e, struct rx_packet *p, const struct join_t
 		if (likely_place(&t, keys[i], tried, guess))
 			return true;
 	return n != 0 && !(n == 1 && is_lively(&t)) && search(&t, keys, n, guess);
+}
+
+enum unprotect_result
+join_rtcp(struct srtcp *c, struct rx_packet *p, const struct join_time *time)
+{
+	struct trial t = { .p = p, .time = time, .ssrc = packet_u32(p->bytes + 4) };
+	struct keyset *keys[STREAM_KEYSETS_MAX];
+	unsigned int n = order(&t, keys, false);
+
+	for (unsigned int i = 0; i < n && may_try(&t); i++) {
+		enum unprotect_result result = srtcp_unprotect(c, &keys[i]->rtcp, &keys[i]->window, p->bytes, &p->len);
+
+		if (result != UNPROTECT_BAD_TAG)
+			return result;
+	}
+	return UNPROTECT_BAD_TAG;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "crypto/srtcp.h"
 #include "dataplane/stream.h"
 
 #define JOIN_TRIES_MAX 4	/* tags computed for one packet, the batch's with them */
@@ -37,6 +38,15 @@ struct join_found {
  */
 bool join_packet(struct unprotect_engine *e, struct rx_packet *p, const struct join_time *time,
                  struct join_found *found);
+
+/**
+ * Authenticate, replay-check and decrypt an RTCP packet of a secure stream with keys, in place; p->len is then the plain
+ * packet's. The keys to try are found as for RTP, and paid for from the same bucket.
+ *
+ * @return  as srtcp_unprotect(); with BAD_TAG nothing but the slot's `join` has changed
+ * @rfc 3711 §3.4; 7714 §9
+ */
+enum unprotect_result join_rtcp(struct srtcp *c, struct rx_packet *p, const struct join_time *time);
 
 /** Take from a token bucket that holds `burst`, one each `cost_tsc`. */
 static inline bool

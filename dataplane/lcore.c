@@ -240,8 +240,9 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
 		lc->engine = unprotect_engine_create(spec->engine);
+		lc->srtcp = srtcp_create();
 		lc->joined = malloc((size_t)RX_LONG_MAX * RX_LONG_SIZE);
-		err = lc->engine != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
+		err = lc->engine != NULL && lc->srtcp != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
 	}
 	if (err)
 		lcore_destroy(lc);
@@ -296,6 +297,7 @@ lcore_destroy(struct lcore *lc)
 	if (lc == NULL)
 		return;
 	unprotect_engine_destroy(lc->engine);
+	srtcp_destroy(lc->srtcp);
 	spsc_destroy(lc->commands);
 	spsc_destroy(lc->events);
 	spsc_destroy(lc->generations.retired);

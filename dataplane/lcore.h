@@ -1,6 +1,6 @@
-/* The receive loop (lcore.c) and its burst (lcore_burst.c): one thread, one queue, a share of the addresses. Takes a burst, leaves each packet with one
- * verdict, and between bursts carries out commands and passes on old chunks. It does not allocate, log or block; it
- * sleeps only when nothing came. */
+/* The receive loop (lcore.c) and its burst (lcore_burst.c): one thread, one queue, a share of the addresses. Takes a
+ * burst, leaves each packet with one verdict, and between bursts carries out commands and passes on old chunks. It does
+ * not allocate, log or block; it sleeps only when nothing came. */
 #ifndef LCORE_H
 #define LCORE_H
 
@@ -61,6 +61,7 @@ struct lcore {
 	struct chunk_pool chunks;
 	struct stream_pool pool;
 	struct unprotect_engine *engine;
+	struct srtcp *srtcp;
 	struct generations generations;
 	struct replay replay;	/* profile pcap */
 	uint8_t *joined;	/* RX_LONG_MAX places: packets that came in several buffers, for the length of a burst */

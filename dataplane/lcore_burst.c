@@ -439,17 +439,49 @@ mark_bye(struct lcore *lc, const struct rx_packet *p)
 	}
 }
 
+/* @return false: it has its verdict */
+static bool
+authenticate_rtcp(struct lcore *lc, struct rx_packet *p)
+{
+	const struct join_time time = { .now_tsc = lc->recorder.now_tsc, .tsc_hz = lc->spec.clock->tsc_hz,
+		                        .turn = lc->turn };
+	struct stream *s = p->stream;
+
+	switch (s->keys != NULL ? join_rtcp(lc->srtcp, p, &time) : UNPROTECT_PENDING) {
+	case UNPROTECT_OK:
+		return true;
+	case UNPROTECT_REPLAYED:
+		counter_add(&s->duplicates, 1);
+		p->verdict = RX_DROP_DUPLICATE;
+		return false;
+	case UNPROTECT_TOO_OLD:
+		p->verdict = RX_DROP_LATE;
+		break;
+	case UNPROTECT_BAD_TAG:
+		p->verdict = RX_DROP_AUTH_RTCP;
+		break;
+	case UNPROTECT_PENDING:
+		p->verdict = RX_DROP_NO_KEY;
+		break;
+	}
+	counter_add(&s->drops, 1);
+	return false;
+}
+
 static void
 append_rtcp(struct lcore *lc, struct rx_packet *p)
 {
 	struct stream *s = p->stream;
 	struct recording *rec = s->recording;
-	const struct recording_frame f = { .kind = REEL_FRAME_RTCP, .stream = s->number, .len = p->len,
-		                           .wall_ns = lc->recorder.wall_ns, .bytes = p->bytes };
+	struct recording_frame f = { .kind = REEL_FRAME_RTCP, .stream = s->number, .wall_ns = lc->recorder.wall_ns,
+		                     .bytes = p->bytes };
 	enum reel_reason reason = REEL_REASON_PAUSED;
 	uint8_t type;
 	uint32_t ssrc;
 
+	if ((s->flags & STREAM_F_SECURE) && !authenticate_rtcp(lc, p))
+		return;
+	f.len = p->len;
 	if (rtp_rtcp_check(span_of(p->bytes, p->len), &type, &ssrc) != SRS_OK) {
 		p->verdict = RX_DROP_RTCP;
 		counter_add(&s->drops, 1);

@@ -106,4 +106,30 @@ sender_rtp(struct sender *s, uint32_t ssrc, uint16_t seq, uint8_t packet[SENDER_
 	return (size_t)len;
 }
 
+/* A sender report without report blocks. @return its length */
+static inline size_t
+sender_report(uint8_t packet[SENDER_PACKET_MAX], uint32_t ssrc, uint64_t ntp)
+{
+	memset(packet, 0, 28);
+	packet[0] = 0x80;
+	packet[1] = 200;
+	px_put(packet + 2, 6, 2);
+	px_put(packet + 4, ssrc, 4);
+	px_put(packet + 8, ntp, 8);
+	return 28;
+}
+
+/* @return its new length */
+static inline size_t
+sender_rtcp(struct sender *s, uint8_t packet[SENDER_PACKET_MAX], size_t plain_len)
+{
+	int len = (int)plain_len;
+
+	if (s->master.mki_len != 0)
+		assert_int_equal(srtp_protect_rtcp_mki(s->session, packet, &len, 1, 0), srtp_err_status_ok);
+	else
+		assert_int_equal(srtp_protect_rtcp(s->session, packet, &len), srtp_err_status_ok);
+	return (size_t)len;
+}
+
 #endif

@@ -407,6 +407,97 @@ the_mki_names_the_key_without_a_try_of_another(void **state)
 	sender_free(&b);
 }
 
+/* RTCP frames of the open chunk are these reports. */
+static unsigned int
+recorded_reports(struct fx *fx)
+{
+	struct reel_frame f;
+	unsigned int n = 0;
+	size_t at = 0;
+
+	while (reel_frame_next(&f, span_of(fx->rec.body, fx->rec.used), fx->rec.first_wall_ns, &at) == SRS_OK) {
+		uint8_t plain[SENDER_PACKET_MAX];
+		size_t len = sender_report(plain, SSRC, 1000 + n);
+
+		if (f.kind != REEL_FRAME_RTCP)
+			continue;
+		assert_int_equal(f.bytes.len, len);
+		assert_memory_equal(f.bytes.bytes, plain, len);
+		n++;
+	}
+	return n;
+}
+
+static void
+rtcp_is_authenticated_decrypted_and_recorded_once(void **state)
+{
+	struct fx *fx = *state;
+
+	for (unsigned int i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		uint8_t packets[3][SENDER_PACKET_MAX];
+		struct burst b = { .fx = fx };
+		struct sender snd;
+		struct command *c;
+		struct stream *s;
+		size_t len[3];
+
+		sender_make(&snd, suites[i], (uint8_t)i, i % 2 == 0 ? "" : "key");
+		s = stream_secure(fx, &snd.master);
+		one(fx, &snd, SSRC, 1);
+		for (unsigned int k = 0; k < 3; k++)
+			len[k] = sender_rtcp(&snd, packets[k], sender_report(packets[k], SSRC, 1000 + k));
+		packets[2][len[2] - 15] ^= 4;	/* index, tag or MKI */
+		add(&b, PX_SOURCE, 5004, packets[0], len[0]);
+		add(&b, PX_SOURCE, 5004, packets[1], len[1]);
+		add(&b, PX_SOURCE, 5004, packets[1], len[1]);
+		add(&b, PX_SOURCE, 5004, packets[2], len[2]);
+		len[0] = sender_report(packets[0], SSRC, 1);
+		add(&b, PX_SOURCE, 5004, packets[0], len[0]);	/* in clear: nobody signed that */
+		run(&b);
+		assert_int_equal(recorded_reports(fx), 2);
+		assert_int_equal(s->first.rtcp, 2);
+		assert_int_equal(verdicts(fx, RX_DROP_DUPLICATE), i + 1);
+		assert_int_equal(verdicts(fx, RX_DROP_AUTH_RTCP), 2 * (i + 1));
+		c = post(fx, COMMAND_STREAM_REMOVE);
+		c->stream = s;
+		recording_close(&fx->lc->recorder, &fx->rec);
+		assert_int_equal(turn(fx), 1);
+		sender_free(&snd);
+	}
+}
+
+static void
+rtcp_under_new_keys_is_taken_and_under_none_refused(void **state)
+{
+	struct fx *fx = *state;
+	uint8_t packet[SENDER_PACKET_MAX];
+	struct burst b = { .fx = fx };
+	struct sender first, second;
+	struct stream *s = stream_secure(fx, NULL);
+	size_t len;
+
+	sender_make(&first, SRTP_AES_CM_128_HMAC_SHA1_80, 1, "");
+	sender_make(&second, SRTP_AEAD_AES_128_GCM, 2, "");
+	len = sender_rtcp(&first, packet, sender_report(packet, SSRC, 1));
+	add(&b, PX_SOURCE, 5004, packet, len);
+	run(&b);
+	assert_int_equal(verdicts(fx, RX_DROP_NO_KEY), 1);
+	rekey(fx, &first.master, 1, 0);
+	rekey(fx, &second.master, 1, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct sender *snd = i == 0 ? &first : &second;
+
+		len = sender_rtcp(snd, packet, sender_report(packet, SSRC, 2 + i));
+		add(&b, PX_SOURCE, 5004, packet, len);
+	}
+	run(&b);
+	assert_int_equal(verdicts(fx, RX_RECORDED_RTCP), 2);
+	assert_int_equal(s->rtcp_early, 2);
+	assert_true(s->keys->pending);	/* a report opens no generation */
+	sender_free(&first);
+	sender_free(&second);
+}
+
 int
 main(void)
 {
@@ -422,6 +513,8 @@ main(void)
 		ROW(contexts_that_the_burst_counts_on_stay),
 		ROW(a_hundred_thousand_forged_packets_change_nothing),
 		ROW(under_latch_the_first_packet_that_authenticates_names_the_source),
+		ROW(rtcp_is_authenticated_decrypted_and_recorded_once),
+		ROW(rtcp_under_new_keys_is_taken_and_under_none_refused),
 		ROW(the_mki_names_the_key_without_a_try_of_another),
 	};
 
