@@ -8,8 +8,7 @@
 
 #include "bench/micro/meter.h"
 
-#define PACKETS_DEFAULT 2000000u
-#define STORE_DEFAULT	((uint64_t)1 << 30)	/* fewer packets when they are long */
+#define STORE_DEFAULT	((uint64_t)1 << 30)	/* bytes */
 #define PER_STREAM_MIN	4
 #define POOL_DEFAULT	8192
 #define POOL_MAX	(1u << 22)
@@ -88,8 +87,8 @@ options_read(struct bench *b, int argc, char **argv, const struct receiver recei
 	if (optind != argc)
 		return false;
 	if (s->n_packets == 0)
-		s->n_packets = STORE_DEFAULT / s->packet_bytes < PACKETS_DEFAULT ? STORE_DEFAULT / s->packet_bytes
-										 : PACKETS_DEFAULT;
+		s->n_packets = STORE_DEFAULT / s->packet_bytes < b->receiver->n_packets ? STORE_DEFAULT / s->packet_bytes
+											 : b->receiver->n_packets;
 	if (s->n_packets < (uint64_t)PER_STREAM_MIN * s->n_streams)
 		s->n_packets = (uint64_t)PER_STREAM_MIN * s->n_streams;
 	s->header_at = b->receiver->header_at;

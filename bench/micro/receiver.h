@@ -13,6 +13,7 @@ struct receiver {
 	const char *engine;	/* as --engine names it */
 	const char *version;	/* of the library that does the work */
 	uint32_t streams_max;
+	uint32_t n_packets;	/* of a run without --packets; fewer when they are long */
 	uint16_t header_at;	/* see struct traffic_spec */
 	/** Ready for every stream's first packet. @return NULL: `why` says the reason */
 	void *(*create)(const struct traffic *t, const char **why);

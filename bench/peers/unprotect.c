@@ -152,7 +152,7 @@ main(int argc, char **argv)
 	char version[128];
 	/* 44: behind Ethernet, IPv4 and UDP, and aligned as libsrtp2 asks */
 	const struct receiver peer = { .engine = "peer", .version = version, .streams_max = TRAFFIC_STREAMS_MAX,
-		.header_at = 44, .create = peer_create, .burst = peer_burst, .destroy = peer_destroy };
+		.n_packets = 2000000, .header_at = 44, .create = peer_create, .burst = peer_burst, .destroy = peer_destroy };
 
 	snprintf(version, sizeof(version), "%s, %s", srtp_get_version_string(), OpenSSL_version(OPENSSL_VERSION));
 	return receiver_main(argc, argv, &peer, 1);

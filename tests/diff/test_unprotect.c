@@ -16,10 +16,18 @@
 #include "tests/diff/run.h"
 
 #define ROUND		10000u	/* packets under one set of keys */
-#define ENGINES		2
+#define SIDES		3
 #define GUARD		64
 
-static const char *const engine_names[ENGINES] = { [UNPROTECT_IPSEC_MB] = "ipsec-mb", [UNPROTECT_LIBSRTP2] = "libsrtp2" };
+static const struct {
+	const char *name;
+	enum unprotect_engine_kind kind;
+	bool portable;	/* as on a processor without 512-bit registers */
+} sides[SIDES] = {
+	{ "ipsec-mb", UNPROTECT_IPSEC_MB, false },
+	{ "ipsec-mb without 512-bit registers", UNPROTECT_IPSEC_MB, true },
+	{ "libsrtp2", UNPROTECT_LIBSRTP2, false },
+};
 
 /* One engine's side of a round. */
 struct side {
@@ -33,7 +41,7 @@ struct side {
 
 struct round {
 	struct network net;
-	struct side side[ENGINES];
+	struct side side[SIDES];
 	struct reference receivers[NETWORK_SLOTS];
 	struct model models[NETWORK_SOURCES];
 	struct wire *burst[UNPROTECT_BURST_MAX];
@@ -83,16 +91,18 @@ side_open(struct round *r, unsigned int k)
 {
 	struct side *s = &r->side[k];
 
-	if (!unprotect_engine_runs((enum unprotect_engine_kind)k))
+	if (!unprotect_engine_runs(sides[k].kind))
 		return;
-	s->engine = unprotect_engine_create((enum unprotect_engine_kind)k);
+	s->engine = unprotect_engine_create(sides[k].kind);
+	if (s->engine != NULL && sides[k].portable)
+		unprotect_engine_portable(s->engine);
 	s->keys = secret_alloc(NETWORK_SLOTS * sizeof(*s->keys));
 	assert_non_null(s->engine);
 	assert_non_null(s->keys);
 	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++) {
 		enum srs_err err = unprotect_ctx_init(&s->keys[slot], s->engine, &r->net.masters[slot]);
 
-		if (k == UNPROTECT_LIBSRTP2 && r->net.stands_in[slot])
+		if (sides[k].kind == UNPROTECT_LIBSRTP2 && r->net.stands_in[slot])
 			assert_int_equal(err, SRS_ERR_UNSUPPORTED);	/* it cannot have what the library has not */
 		else
 			assert_int_equal(err, SRS_OK);
@@ -122,7 +132,7 @@ round_open(uint64_t seed, const enum srtp_suite suites[NETWORK_SLOTS])
 			                             &r->net.ssrcs[slot * NETWORK_SSRCS], NETWORK_SSRCS, false));
 	for (unsigned int i = 0; i < NETWORK_SOURCES; i++)
 		r->models[i].roc_first = r->net.ssrcs[i].roc;
-	for (unsigned int k = 0; k < ENGINES; k++)
+	for (unsigned int k = 0; k < SIDES; k++)
 		side_open(r, k);
 	return r;
 }
@@ -130,7 +140,7 @@ round_open(uint64_t seed, const enum srtp_suite suites[NETWORK_SLOTS])
 static void
 round_close(struct round *r)
 {
-	for (unsigned int k = 0; k < ENGINES; k++)
+	for (unsigned int k = 0; k < SIDES; k++)
 		side_close(&r->side[k]);
 	for (unsigned int slot = 0; slot < NETWORK_SLOTS; slot++)
 		reference_destroy(&r->receivers[slot]);
@@ -143,7 +153,7 @@ round_close(struct round *r)
 static bool
 takes_part(const struct round *r, unsigned int k, const struct wire *w)
 {
-	return r->side[k].engine != NULL && (k != UNPROTECT_LIBSRTP2 || !r->net.stands_in[w->slot]);
+	return r->side[k].engine != NULL && (sides[k].kind != UNPROTECT_LIBSRTP2 || !r->net.stands_in[w->slot]);
 }
 
 static void
@@ -182,22 +192,22 @@ side_check(const struct round *r, unsigned int k, uint16_t i, enum unprotect_res
 
 	if (op->result != want) {
 		snprintf(what, sizeof(what), "%s, the model %s", run_result_names[op->result], run_result_names[want]);
-		run_finding(&r->net, w, engine_names[k], what);
+		run_finding(&r->net, w, sides[k].name, what);
 	}
 	if (want != UNPROTECT_BAD_TAG && op->packet_index != index) {
 		snprintf(what, sizeof(what), "index %llx, the model %llx", (unsigned long long)op->packet_index,
 		         (unsigned long long)index);
-		run_finding(&r->net, w, engine_names[k], what);
+		run_finding(&r->net, w, sides[k].name, what);
 	}
 	if (want == UNPROTECT_OK && (op->len != w->plain_len || memcmp(op->packet, w->plain, w->plain_len) != 0))
-		run_finding(&r->net, w, engine_names[k], "not the bytes that were sent");
+		run_finding(&r->net, w, sides[k].name, "not the bytes that were sent");
 	if (want == UNPROTECT_BAD_TAG && (op->len != w->len || memcmp(op->packet, w->bytes, w->len) != 0))
-		run_finding(&r->net, w, engine_names[k], "refused, and the bytes are not as they came");
+		run_finding(&r->net, w, sides[k].name, "refused, and the bytes are not as they came");
 	if (s->stranger[i].started)
-		run_finding(&r->net, w, engine_names[k], "an SSRC that nobody has was started");
+		run_finding(&r->net, w, sides[k].name, "an SSRC that nobody has was started");
 	for (unsigned int g = 0; g < GUARD; g++)
 		if (s->buffer[i][g] != 0xa5 || s->buffer[i][GUARD + w->len + g] != 0xa5)
-			run_finding(&r->net, w, engine_names[k], "wrote beside the packet");
+			run_finding(&r->net, w, sides[k].name, "wrote beside the packet");
 }
 
 /* Index and window of a source, bit by bit. */
@@ -208,10 +218,10 @@ index_check(const struct round *r, unsigned int k, unsigned int source, const st
 	const struct model *m = &r->models[source];
 
 	if (have->started != m->started || (m->started && have->highest != m->highest))
-		run_finding(&r->net, last, engine_names[k], "the highest index is not the model's");
+		run_finding(&r->net, last, sides[k].name, "the highest index is not the model's");
 	for (uint64_t i = 0; m->started && i < MODEL_WINDOW && i <= m->highest; i++)
 		if ((have->window[i / 64] >> (i % 64) & 1) != model_accepted(m, m->highest - i))
-			run_finding(&r->net, last, engine_names[k], "the replay window is not the model's");
+			run_finding(&r->net, last, sides[k].name, "the replay window is not the model's");
 }
 
 static void
@@ -258,7 +268,7 @@ packet_check(struct round *r, uint16_t i, struct tally *t)
 		index = model_estimate(&r->models[source], seq_of(w->bytes));
 		want = model_receive(&r->models[source], index, w->change == CHANGE_NONE && index == w->index);
 	}
-	for (unsigned int k = 0; fits && k < ENGINES; k++)
+	for (unsigned int k = 0; fits && k < SIDES; k++)
 		if (takes_part(r, k, w))
 			side_check(r, k, i, want, index);
 	if (r->net.stands_in[w->slot])
@@ -276,7 +286,7 @@ burst_run(struct round *r, struct tally *t)
 {
 	enum unprotect_result result[UNPROTECT_BURST_MAX];
 
-	for (unsigned int k = 0; k < ENGINES; k++)
+	for (unsigned int k = 0; k < SIDES; k++)
 		if (r->side[k].engine != NULL)
 			side_run(r, k);
 	for (uint16_t i = 0; i < r->n; i++) {
@@ -290,7 +300,7 @@ burst_run(struct round *r, struct tally *t)
 			}
 	}
 	for (uint16_t i = 0; i < r->n; i++) {
-		for (unsigned int k = 0; k < ENGINES; k++)
+		for (unsigned int k = 0; k < SIDES; k++)
 			if (takes_part(r, k, r->burst[i]))
 				index_check(r, k, r->burst[i]->source, r->burst[i]);
 		free(r->burst[i]);
@@ -383,9 +393,9 @@ suites_agree(const enum srtp_suite suites[NETWORK_SLOTS], uint64_t seed)
 int
 main(void)
 {
-	for (unsigned int k = 0; k < ENGINES; k++)
-		if (!unprotect_engine_runs((enum unprotect_engine_kind)k))
-			print_message("the engine %s does not run here and is not tested\n", engine_names[k]);
+	for (unsigned int k = 0; k < SIDES; k++)
+		if (!unprotect_engine_runs(sides[k].kind))
+			print_message("the engine %s does not run here and is not tested\n", sides[k].name);
 	/* Once a process, and the engine may have done it: then libsrtp2 says no, and is ready all the same. */
 	(void)srtp_init();
 	return run_suites(suites_agree);
