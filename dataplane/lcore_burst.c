@@ -164,7 +164,7 @@ op_fill(struct rx_packet *p)
 	p->op.len = p->len;
 	p->op.result = UNPROTECT_PENDING;
 	p->op.index = &p->ssrc->index;
-	p->op.keys = &p->stream->keys->ctx;	/* NULL where keys are */
+	p->op.keys = p->stream->keys != NULL ? &p->stream->keys->ctx : NULL; /* one address: costs no branch */
 }
 
 /* The source proved itself with its second packet: the first one goes into the recording before it. */
