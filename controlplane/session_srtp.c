@@ -45,7 +45,7 @@ session_secrets_create(struct sessions *all)
 		if (dataplane_takes_suite(all->floor.dataplane, suite))
 			all->suites[all->n_suites++] = suite;
 		else
-			log_warn("session", "suite_left_out", "suite=%s: the SRTP engine does not run it", c->srtp.suites[i]);
+			log_info("session", "suite_left_out", "suite=%s: the SRTP engine does not run it", c->srtp.suites[i]);
 	}
 	all->secrets = secret_alloc(secrets_size(n));
 	if (all->secrets == NULL)

@@ -154,6 +154,21 @@ def test_sdes_refusals_say_why(context):
             check(answer.status == 200, f"{answer.start} {answer.header('Warning')}")
 
 
+def test_sdes_with_the_portable_engine(context):
+    """Suites that the library lacks are not chosen, and its bound is one of admission."""
+    with context.recorder(srtp__sdes_unprotected="allow", srtp__engine="libsrtp2", srtp__libsrtp2_streams_max=3) as r:
+        lacks = re.findall(r"suite_left_out suite=(\S+):", r.log_text())
+        both = [line(1, lacks[0] if lacks else "AES_256_CM_HMAC_SHA1_80"), line(2, "AES_CM_128_HMAC_SHA1_80")]
+        with Session(r, "first@portable") as a, Session(r, "second@portable") as b, Session(r, "third@portable") as c:
+            got = mlines_of(a.invite(offer(r, ("RTP/SAVP", both), ("RTP/SAVP", [line(1, "AEAD_AES_256_GCM")]))))
+            check([m[2] for m in got] == ["2" if lacks else "1", "1"], f"without {lacks}: {got}")
+            got = mlines_of(b.invite(offer(r, ("RTP/SAVP", both), ("RTP/SAVP", [line(1, "AES_CM_128_HMAC_SHA1_80")]), ("RTP/AVP", []))))
+            check([m[0] != 0 for m in got] == [True, False, True], f"the fourth SRTP stream of three: {got}")
+            answer = c.invite(offer(r, ("RTP/SAVP", both)))
+            check(answer.status == 503 and answer.header("Retry-After"), f"{answer.start}")
+        print(f"libsrtp2 lacks {lacks}", flush=True)
+
+
 def needles_of(keys):
     """Each key as text, and as key and salt: derived keys stand elsewhere, the master itself may not."""
     out = {}
