@@ -27,6 +27,16 @@ session_drain(struct session *s)
 	s->all->n_answering--;
 }
 
+/* Before the answer: a recording that is open already is sealed, so it must say whose it was. One that opens later
+ * does so in its event. */
+static void
+session_fail(struct session *s)
+{
+	session_describe(s, NULL);
+	session_recordings_publish(s);
+	session_drain(s);
+}
+
 static void
 session_arm(struct session *s)
 {
@@ -80,7 +90,7 @@ session_refuse(struct session *s)
 	log_warn("session", "start_failed", "call_id=%s err=%s", s->call_id, srs_err_name(s->refused));
 	(void)snprintf(s->reason, sizeof(s->reason), "refused");
 	s->dialog = NULL;	/* a refused INVITE has no on_ended() */
-	session_drain(s);
+	session_fail(s);
 	dialog_user_set(d, NULL);
 	dialog_refuse(d, &(struct sip_refusal){
 		.status = bounded ? 503 : 500,
@@ -97,7 +107,7 @@ session_turn_away(struct session *s)
 
 	(void)snprintf(s->reason, sizeof(s->reason), "shutdown");
 	s->dialog = NULL;
-	session_drain(s);
+	session_fail(s);
 	dialog_user_set(d, NULL);
 	dialog_refuse(d, &(struct sip_refusal){
 		.status = 503,
@@ -142,7 +152,7 @@ session_ended(struct session *s)
 static void
 session_abandon(struct session *s)
 {
-	session_drain(s);
+	session_fail(s);
 }
 
 static void

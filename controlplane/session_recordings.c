@@ -340,12 +340,12 @@ on_opened(struct session *s, struct session_recording *r, const struct dataplane
 	r->state = RECORDING_OPEN;
 	r->part_due_mono_ns = part_due(s);
 	session_count(s->all, SESSION_RECORDINGS);
-	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED && s->state != SESSION_DRAINING)
+	if (s->state == SESSION_OFFERED || s->state == SESSION_ARMED)
 		return;		/* session_arm() writes the first documents */
 	session_note_all(s, r);
 	session_describe(s, r);
 	recording_row_post(s, r);
-	if (s->state == SESSION_DRAINING)
+	if (s->state == SESSION_DRAINING || s->state == SESSION_FAILED)
 		return;		/* it came too late for frames, and is sealed with what it is about */
 	recordings_retire(s);
 	session_timer_arm(s);

@@ -86,6 +86,9 @@ def test_cancel_leaves_nothing_behind(context):
                 break
             time.sleep(0.1)
         check(status == 200 and sessions["sessions"] == [], f"sessions left: {sessions}")
+        sealed = r.wait_sealed(1)[0]
+        check(sealed["call_id"] != "" and sealed["started_wall_ns"] > 0 and len(sealed["participants"]) == 2,
+              f"the cancelled call's recording does not say whose it was: {sealed}")
 
 
 def test_too_many_sessions_get_503(context):

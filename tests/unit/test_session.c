@@ -423,6 +423,31 @@ cancel_before_the_answer_fails_the_session_and_seals_what_was_opened(void **stat
 }
 
 static void
+a_cancelled_recording_says_whose_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned int late = 0; late < 2; late++) {
+		n_notes = n_events = n_rows_recording = n_rows_sealed = 0;
+		request_of(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+		sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
+		if (late == 1) {	/* the recording is open, the streams are not installed yet */
+			struct dataplane_event opened = events[0];
+
+			events[0].kind = EVENT_DEVICE_ROOM;
+			sessions_on_event(f->all, &opened);
+		}
+		sessions_handlers()->on_ended(f->all, &f->dialog, DIALOG_END_CANCELLED);
+		run(f);
+		assert_int_equal(n_rows_recording, 1);
+		assert_int_equal(n_rows_sealed, 1);
+		assert_non_null(strstr(row_participants, "sip:ann@example.com"));
+		assert_non_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "call-1@src"));
+		assert_string_not_equal(last_note(REEL_FRAME_OFFER), "");
+	}
+}
+
+static void
 a_refused_open_is_503_and_leaks_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -611,6 +636,7 @@ main(void)
 		CASE(an_update_with_an_offer_is_answered_at_once),
 		CASE(an_unknown_body_in_info_is_415),
 		CASE(cancel_before_the_answer_fails_the_session_and_seals_what_was_opened),
+		CASE(a_cancelled_recording_says_whose_it_was),
 		CASE(a_refused_open_is_503_and_leaks_nothing),
 		CASE(refused_streams_are_503_and_leak_nothing),
 		CASE(a_full_ring_while_draining_is_tried_again),
