@@ -76,12 +76,15 @@ struct catalog_reader;
 SRS_MUST_CHECK enum srs_err catalog_reader_open(struct catalog_reader **out, const char *dir, char *why,
                                                 size_t why_len);
 void catalog_reader_close(struct catalog_reader *r);
+#define CATALOG_LIST_PRESET 100
+#define CATALOG_LIST_MAX    1000
+
 struct catalog_filter {
 	const char *text;	/* matches ids, AORs, names, Call-ID; NULL: all */
 	const char *state;
 	int64_t from_wall_ns, to_wall_ns;	/* started within; 0: open */
 	const char *after;	/* page: recordings started before this recording id (hex) */
-	uint32_t limit;		/* 0: 100; at most 1,000 */
+	uint32_t limit;		/* 0: CATALOG_LIST_PRESET; at most CATALOG_LIST_MAX */
 };
 /** Newest first. `on_row` borrows. @return IO */
 SRS_MUST_CHECK enum srs_err catalog_list(struct catalog_reader *r, const struct catalog_filter *f,

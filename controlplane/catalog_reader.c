@@ -8,8 +8,6 @@
 
 #include "controlplane/catalog_store.h"
 
-#define LIMIT_PRESET 100
-#define LIMIT_MAX    1000
 #define BUSY_MS      1000
 
 #define COLUMNS \
@@ -195,7 +193,7 @@ enum srs_err
 catalog_list(struct catalog_reader *r, const struct catalog_filter *f,
              void (*on_row)(void *ctx, const struct catalog_recording *row), void *ctx)
 {
-	uint32_t limit = f->limit == 0 ? LIMIT_PRESET : f->limit > LIMIT_MAX ? LIMIT_MAX : f->limit;
+	uint32_t limit = f->limit == 0 ? CATALOG_LIST_PRESET : f->limit > CATALOG_LIST_MAX ? CATALOG_LIST_MAX : f->limit;
 	struct catalog_recording row;
 	struct seen after;
 	char text[256];

@@ -325,7 +325,7 @@ filter_set(struct catalog_filter *f, const char *name, const char *value)
 	} else if (strcmp(name, "limit") == 0) {
 		unsigned long limit = strtoul(value, &end, 10);
 
-		if (*value < '0' || *value > '9' || *end != '\0' || limit == 0 || limit > 1000)
+		if (*value < '0' || *value > '9' || *end != '\0' || limit == 0 || limit > CATALOG_LIST_MAX)
 			return "limit must be a number from 1 to 1000";
 		f->limit = (uint32_t)limit;
 	} else {

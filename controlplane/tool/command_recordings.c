@@ -117,15 +117,40 @@ list_row(void *ctx, const struct catalog_recording *r)
 	       (unsigned long long)(r->missing + r->lost_upstream), names);
 }
 
+/* @return what is wrong with the filter, or NULL */
+static const char *
+filter_of(const struct tool *t, struct catalog_filter *f)
+{
+	unsigned long limit;
+	char *end;
+
+	*f = (struct catalog_filter){ .text = t->text, .state = t->state, .limit = CATALOG_LIST_PRESET };
+	if (t->state != NULL && strcmp(t->state, "recording") != 0 && strcmp(t->state, "sealed") != 0 &&
+	    strcmp(t->state, "interrupted") != 0)
+		return "--state takes recording, sealed or interrupted";
+	if (t->limit == NULL)
+		return NULL;
+	limit = strtoul(t->limit, &end, 10);
+	if (*t->limit < '0' || *t->limit > '9' || *end != '\0' || limit == 0 || limit > CATALOG_LIST_MAX)
+		return "--limit takes a number from 1 to 1000";
+	f->limit = (uint32_t)limit;
+	return NULL;
+}
+
 int
 command_recordings_ls(struct tool *t)
 {
-	struct catalog_filter filter = { .text = t->text, .state = t->state, .limit = t->limit };
+	struct catalog_filter filter;
+	const char *rule = filter_of(t, &filter);
 	struct listing l = { .rows = t->json ? cJSON_CreateArray() : NULL };
 	struct catalog_reader *r;
 	char why[CONFIG_WHY_MAX];
 	cJSON *document;
 
+	if (rule != NULL) {
+		cJSON_Delete(l.rows);
+		return tool_fail(t, TOOL_USAGE, "%s", rule);
+	}
 	if (catalog_reader_open(&r, t->config->storage.devices[0], why, sizeof(why)) != SRS_OK) {
 		cJSON_Delete(l.rows);
 		return tool_fail(t, TOOL_NOT_FOUND, "%s", why);
@@ -141,7 +166,10 @@ command_recordings_ls(struct tool *t)
 	catalog_reader_close(r);
 	if (!t->json) {
 		if (l.n == 0)
-			printf("no recordings in %s\n", t->config->storage.devices[0]);
+			printf("no recordings%s in %s\n", t->text != NULL || t->state != NULL ? " like that" : "",
+			       t->config->storage.devices[0]);
+		if (l.n == filter.limit)
+			printf("the newest %u; there may be more: --limit N shows up to %u\n", l.n, CATALOG_LIST_MAX);
 		return TOOL_OK;
 	}
 	document = cJSON_CreateObject();

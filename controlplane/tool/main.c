@@ -106,7 +106,7 @@ take_options(int argc, char **argv)
 			tool.text = optarg;
 			break;
 		case OPT_LIMIT:
-			tool.limit = (unsigned int)strtoul(optarg, NULL, 10);
+			tool.limit = optarg;
 			break;
 		case OPT_REBUILD:
 			tool.rebuild = true;

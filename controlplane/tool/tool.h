@@ -30,8 +30,7 @@ struct tool {
 	const char *node_pub;	/* PEM; NULL: the keystore's */
 	/* options of single commands */
 	const char *format, *output;
-	const char *state, *text;
-	unsigned int limit;
+	const char *state, *text, *limit;
 	bool rebuild, no_keys;
 };
 

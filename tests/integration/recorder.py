@@ -233,7 +233,7 @@ class Recorder:
             return done.stdout
 
     def recordings(self):
-        document = self.tool("recordings", "ls", "--limit", "100000", "--json")
+        document = self.tool("recordings", "ls", "--limit", "1000", "--json")
         return document["recordings"]
 
     def wait_sealed(self, n, wait_s=15):

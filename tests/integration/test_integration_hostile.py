@@ -162,6 +162,11 @@ def test_tool_guards_devices_calls_in_clear_and_the_vault(context):
         check(stat.S_IMODE(os.stat(wav).st_mode) == 0o600, "a call in clear can be read by others")
         status, _, said = r.tool("recordings", "show", expect=None)
         check(status == 2 and "usage: capstan recordings" in said, f"{status} {said}")
+        for option, value in (("--limit", "x"), ("--limit", "0"), ("--limit", "1001"), ("--limit", "-1"), ("--state", "lost")):
+            status, listed, said = r.tool("recordings", "ls", option, value, expect=None)
+            check(status == 2 and option in said and listed == "", f"{option} {value}: {status} {listed} {said}")
+        _, listed, _ = r.tool("recordings", "ls", "--limit", "1", expect=None)
+        check("there may be more" in listed, f"a list that was cut does not say so: {listed}")
         r.stop()
         r.start()   # a second segment, so that the vault is not empty without the first
         r.simulate("--duration", "1")
