@@ -311,7 +311,7 @@ yaml_why(const char *path, const struct yaml_complaint *c, cyaml_err_t err, char
 		message = "YAML aliases are not taken here", remedy = "write the value out";
 	else if (strncmp(message, "libyaml: ", 9) == 0)
 		message += 9, remedy = "look for a tab, a quote or a bracket left open at or below this line";
-	snprintf(why, why_len, "%s, line %u: %s%s%s%s%s; %s", path, c->line, c->outer,
+	snprintf(why, why_len, "%s, line %u: %s%s%s%s%s; %s", path, c->line != 0 ? c->line : 1, c->outer,
 	         c->outer[0] != '\0' && c->inner[0] != '\0' ? "." : "", c->inner,
 	         c->outer[0] != '\0' || c->inner[0] != '\0' ? ": " : "", message, remedy);
 }

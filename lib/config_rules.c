@@ -205,10 +205,14 @@ derive(struct config *c)
 static enum srs_err __attribute__((format(printf, 5, 6)))
 refuse(const struct config_draft *d, unsigned int field_i, char *why, size_t why_len, const char *rule, ...)
 {
+	const char *origin = d->settings[field_i].origin;
+	char name[64];
+	size_t origin_len = strlen(origin);
 	va_list args;
-	int n = snprintf(why, why_len, "%s (%s.%s): ", d->settings[field_i].origin, config_fields[field_i].section,
-	                 config_fields[field_i].key);
+	int n = snprintf(name, sizeof(name), "%s.%s", config_fields[field_i].section, config_fields[field_i].key);
+	bool named = n > 0 && origin_len >= (size_t)n && strcmp(origin + origin_len - n, name) == 0;	/* YAML and flags are */
 
+	n = snprintf(why, why_len, named ? "%s: " : "%s (%s): ", origin, name);
 	if (n >= 0 && (size_t)n < why_len) {
 		va_start(args, rule);
 		vsnprintf(why + n, why_len - (size_t)n, rule, args);

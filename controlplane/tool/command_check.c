@@ -23,10 +23,11 @@ command_config_check(struct tool *t, const struct config_sources *from)
 	char why[CONFIG_WHY_MAX];
 	cJSON *document, *notes;
 	const cJSON *row;
+	enum srs_err err = config_load(&c, from, why, sizeof(why));
 	int status;
 
-	if (config_load(&c, from, why, sizeof(why)) != SRS_OK)
-		return tool_fail(t, TOOL_DAMAGED, "%s", why);
+	if (err)
+		return tool_fail(t, err == SRS_ERR_IO ? TOOL_NOT_FOUND : TOOL_DAMAGED, "%s", why);
 	config_arithmetic(c, &sums);
 	notes = cJSON_CreateArray();
 	config_notes(c, from, note, notes);

@@ -206,7 +206,7 @@ main(int argc, char **argv)
 	srs_log_level_set(SRS_LOG_ERROR);
 	sources.environ = environ;
 	sources.flags = settings;
-	status = run_file_command(argv[optind], n > 1 ? argv[optind + 1] : "", n > 2 ? argv[optind + 2] : NULL);
+	status = n > 3 ? -1 : run_file_command(argv[optind], n > 1 ? argv[optind + 1] : "", n > 2 ? argv[optind + 2] : NULL);
 	if (status >= 0)
 		return status;
 	if (config_load(&tool.config, &sources, why, sizeof(why)) != SRS_OK)

@@ -165,6 +165,10 @@ def test_tool_guards_devices_calls_in_clear_and_the_vault(context):
         for option, value in (("--limit", "x"), ("--limit", "0"), ("--limit", "1001"), ("--limit", "-1"), ("--state", "lost")):
             status, listed, said = r.tool("recordings", "ls", option, value, expect=None)
             check(status == 2 and option in said and listed == "", f"{option} {value}: {status} {listed} {said}")
+        status, _, said = r.tool("config", "check", "absent.yaml", "another.yaml", expect=None)
+        check(status == 2 and "usage: capstan config check" in said, f"two files to check: {status} {said}")
+        status, _, said = r.tool("config", "check", "absent.yaml", expect=None)
+        check(status == 3 and "absent.yaml" in said, f"a configuration that is not there: {status} {said}")
         _, listed, _ = r.tool("recordings", "ls", "--limit", "1", expect=None)
         check("there may be more" in listed, f"a list that was cut does not say so: {listed}")
         r.stop()

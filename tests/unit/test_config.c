@@ -196,6 +196,7 @@ static void
 refusals_name_place_setting_rule_and_remedy(void **state)
 {
 	struct fixture *f = *state;
+	char *odd[] = { (char[]){ "RTP_PORT_MIN=16385" }, NULL };
 	char *rows[] = { (char[]){ "RTP_PORT_MIN=ten" }, NULL };
 
 	ASSERT_REFUSED(f, load(f, "# x\nsip:\n  acept: strict\n", NULL, NULL, NULL), "capstan.yaml, line 3", "sip.acept",
@@ -206,6 +207,8 @@ refusals_name_place_setting_rule_and_remedy(void **state)
 	               "65535");
 	ASSERT_REFUSED(f, load(f, "sip:\n  accept: maybe\n", NULL, NULL, NULL), "line 2", "strict|tolerant|any");
 	ASSERT_REFUSED(f, load(f, "sip:\n  listen: udp\n", NULL, NULL, NULL), "line 2", "sip.listen", "list");
+	ASSERT_REFUSED(f, load(f, "42\n", NULL, NULL, NULL), "line 1", "group of settings");
+	ASSERT_REFUSED(f, load(f, NULL, NULL, odd, NULL), "environment: RTP_PORT_MIN (media.rtp_port_min): 16385");
 	ASSERT_REFUSED(f, load(f, "sip:\n\taccept: any\n", NULL, NULL, NULL), "tab");
 	ASSERT_REFUSED(f, load(f, "sip:\n  accept: any\n  accept: any\n", NULL, NULL, NULL), "set twice");
 	ASSERT_REFUSED(f, load(f, "node: {name: &a x, run_dir: *a}\n", NULL, NULL, NULL), "alias");
@@ -220,7 +223,7 @@ rules_across_values_hold(void **state)
 {
 	struct fixture *f = *state;
 	static const struct { const char *yaml, *part; } rows[] = {
-		{ "media:\n  rtp_port_min: 16385\n", "must be even" },
+		{ "media:\n  rtp_port_min: 16385\n", "line 2: media.rtp_port_min: 16385 must be even" },
 		{ "media:\n  rtp_port_min: 30000\n  rtp_port_max: 20000\n", "line 3: media.rtp_port_max" },
 		{ "media:\n  addresses: [\"198.18.254.1\"]\n", "two addresses of one network" },
 		{ "media:\n  addresses: [\"10.0.0.1\"]\n", "two addresses of one network" },
