@@ -173,18 +173,20 @@ describe(struct dataplane *dp)
 {
 	static const char *const profiles[] = { "tap", "ring", "pcap" };
 	const struct config *c = dp->config;
-	char where[48] = "", srtp[24] = "";
+	char where[48] = "", srtp[24] = "", remedy[80] = "";
 
+	if (dp->eal.huge_remedy != 0)
+		snprintf(remedy, sizeof(remedy), "; no large pages are free: sysctl vm.nr_hugepages=%lu", dp->eal.huge_remedy);
 	if (dp->eal.n_cpus == 1)
 		snprintf(where, sizeof(where), ", one CPU");
 	else if (dp->n_lcores == 1)
 		snprintf(where, sizeof(where), " on CPU %d", dp->eal.cpus[0]);
 	if (dp->engine != NULL)
 		snprintf(srtp, sizeof(srtp), ", SRTP by %s", dp->engine_kind == UNPROTECT_IPSEC_MB ? "ipsec-mb" : "libsrtp2");
-	snprintf(dp->description, sizeof(dp->description), "%s %.60s, %s pages, %u lcore%s%s, %u writer%s%s",
+	snprintf(dp->description, sizeof(dp->description), "%s %.60s, %s pages, %u lcore%s%s, %u writer%s%s%s",
 	         profiles[c->media.profile], c->media.device != NULL ? c->media.device : "",
 	         dp->eal.huge ? "large" : "4 KiB", dp->n_lcores, dp->n_lcores == 1 ? "" : "s", where, dp->n_writers,
-	         dp->n_writers == 1 ? "" : "s", srtp);
+	         dp->n_writers == 1 ? "" : "s", srtp, remedy);
 }
 
 enum srs_err

@@ -81,7 +81,7 @@ struct dataplane {
 	uint32_t n_keyed;	/* streams with keys */
 	uint32_t leaving_first, leaving_last;	/* handles: which streams have keys that retire, oldest first */
 	unsigned int outstanding;
-	char description[160];
+	char description[256];
 };
 
 void desk_recording_free(struct dataplane *dp, uint32_t handle);

@@ -9,29 +9,43 @@
 
 #include "lib/srs_log.h"
 
-#define ARGS_MAX 48
+#define ARGS_MAX       48
+#define HUGE_PAGE_SIZE (UINT64_C(2) << 20)
+
+/* A number that the kernel keeps of its large pages; 0 when it keeps none of that size. */
+static unsigned long
+huge_number(unsigned long size_kib, const char *name)
+{
+	char path[96];
+	unsigned long number = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lukB/%s", size_kib, name);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%lu", &number) != 1)
+		number = 0;
+	fclose(f);
+	return number;
+}
 
 /* Large pages that nobody has taken, of any size, in MiB. */
 static unsigned long
 huge_free_mib(void)
 {
-	static const unsigned long sizes_kib[] = { 2048, 1048576 };
-	unsigned long free_mib = 0;
+	return huge_number(2048, "free_hugepages") * 2 + huge_number(1048576, "free_hugepages") * 1024;
+}
 
-	for (unsigned int i = 0; i < 2; i++) {
-		char path[96];
-		unsigned long pages = 0;
-		FILE *f;
+/* What vm.nr_hugepages must be for all of our memory: it counts the pages that others hold, too. */
+static unsigned long
+huge_remedy(const struct config *c, unsigned int memory_mib)
+{
+	unsigned long held = huge_number(2048, "nr_hugepages") - huge_number(2048, "free_hugepages");
+	struct config_arithmetic sums;
 
-		snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%lukB/free_hugepages", sizes_kib[i]);
-		f = fopen(path, "re");
-		if (f == NULL)
-			continue;
-		if (fscanf(f, "%lu", &pages) == 1)
-			free_mib += pages * (sizes_kib[i] / 1024);
-		fclose(f);
-	}
-	return free_mib;
+	config_arithmetic(c, &sums);
+	return held + (unsigned long)(sums.memory_need / HUGE_PAGE_SIZE) + memory_mib / 2 + 1;
 }
 
 static void
@@ -100,8 +114,9 @@ eal_start(struct eal *eal, const struct config *c, unsigned int memory_mib, char
 	eal->huge = !c->media.no_huge;
 	if (eal->huge && huge_free_mib() < memory_mib) {
 		eal->huge = false;
-		log_info("eal", "no_hugepages", "free_mib=%lu need_mib=%u remedy=\"sysctl vm.nr_hugepages=%u\"", huge_free_mib(),
-		         memory_mib, memory_mib / 2);
+		eal->huge_remedy = huge_remedy(c, memory_mib);
+		log_info("eal", "no_hugepages", "free_mib=%lu need_mib=%u remedy=\"sysctl vm.nr_hugepages=%lu\"", huge_free_mib(),
+		         memory_mib, eal->huge_remedy);
 	}
 	result = init_with(eal, c->media.eal_extra, memory_mib);
 	sched_setaffinity(0, sizeof(before), &before);

@@ -11,6 +11,7 @@
 
 struct eal {
 	bool huge;	/* large pages are in use */
+	unsigned long huge_remedy;	/* vm.nr_hugepages that would give them; 0: in use, or not wanted */
 	int n_cpus;	/* that this process may use */
 	int cpus[128];	/* their numbers */
 };

@@ -127,6 +127,20 @@ def test_keys_of_the_offer_are_nowhere(context):
                 check(not any(s.encode() in data for s in secrets), f"a key is in {name}")
 
 
+def test_without_large_pages_it_runs_and_says_what_gives_them(context):
+    hide = """set -e
+zero=$(mktemp) && echo 0 > "$zero"
+for f in /sys/kernel/mm/hugepages/*/free_hugepages; do mount --bind "$zero" "$f"; done
+rm "$zero"
+exec "$@\""""
+    with context.recorder(prefix=["unshare", "--mount", "sh", "-c", hide, "sh"], media__no_huge="false") as r:
+        r.simulate("--duration", "1")
+        r.wait_sealed(1)
+        check("4 KiB pages" in r.log_text() and "; no large pages are free: sysctl vm.nr_hugepages=" in r.log_text(),
+              f"the screen does not say it: {r.log_text()[:1200]}")
+        check(r.stop()[0] == 0, "not a clean stop")
+
+
 def test_one_processor_is_enough(context):
     cpu = str(min(os.sched_getaffinity(0)))
     with context.recorder(prefix=["taskset", "-c", cpu]) as r:
