@@ -415,17 +415,17 @@ address_print(const char *ip, unsigned int port)
 static void
 test_call_print(const struct config *c)
 {
-	const char *slash = c->media.kernel_address4 != NULL ? strchr(c->media.kernel_address4, '/') : NULL;
 	const struct config_listen *l = &c->sip.listen[0];
+	bool ipv6 = strchr(l->address, ':') != NULL;
 	bool any = strcmp(l->address, "0.0.0.0") == 0 || strcmp(l->address, "::") == 0;
+	const char *kernel = ipv6 ? c->media.kernel_address6 : c->media.kernel_address4;
+	const char *slash = kernel != NULL ? strchr(kernel, '/') : NULL;
 
 	(void)printf("  Test call   capstan-src");
 	if (c->media.profile == CONFIG_PROFILE_TAP && slash != NULL)
-		(void)printf(" --local %.*s", (int)(slash - c->media.kernel_address4), c->media.kernel_address4);
-	if (l->transport == CONFIG_TCP)
-		(void)printf(" --transport tcp");
-	(void)printf(" --wav alice.wav --wav bob.wav ");
-	address_print(any ? "127.0.0.1" : l->address, l->port);
+		(void)printf(" --local %.*s", (int)(slash - kernel), kernel);
+	(void)printf("%s ", l->transport == CONFIG_TCP ? " --transport tcp" : "");
+	address_print(!any ? l->address : ipv6 ? "::1" : "127.0.0.1", l->port);
 	(void)printf("\n");
 }
 

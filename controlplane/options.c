@@ -85,6 +85,6 @@ options_help(void)
 	       "Exit status: 0 stopped, all sealed; 1 it could not start, or something was left unsealed (the next\n"
 	       "start seals it); 2 the command line or the settings are wrong.\n"
 	       "\n"
-	       "Test call: capstan-src --wav alice.wav --wav bob.wav 127.0.0.1:5060\n"
+	       "Test call: capstan-src --local 198.18.254.1 127.0.0.1:5060\n"
 	       "Recordings: capstan recordings ls; capstan export ID --format wav --output call.wav\n";
 }
