@@ -30,6 +30,7 @@
 #define WRITE_MAX        16384	/* bytes in one turn of a connection */
 #define REQUEST_S        10
 #define IDLE_S           30
+#define VHOST_UNIX       "unix"
 
 /* What crosses between api and control. Its owner is whoever popped it. */
 enum note_kind { NOTE_QUESTION, NOTE_READY };
@@ -291,13 +292,16 @@ arguments_read(struct lws *wsi, struct rest_arguments *a)
 }
 
 /* A name that some web page chose could be made to point here (DNS rebinding), and there is no password yet: only
- * numeric hosts, localhost and our own name are answered. */
+ * numeric hosts, localhost and our own name are answered. No browser reaches the Unix socket: there the file's rights
+ * decide, and clients write any Host. */
 static bool
 host_is_ours(const struct rest *r, struct lws *wsi)
 {
 	char host[128];
 	size_t len;
 
+	if (strcmp(lws_get_vhost_name(lws_get_vhost(wsi)), VHOST_UNIX) == 0)
+		return true;
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HOST) == 0)
 		return true; /* HTTP/1.0, no browser */
 	if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) < 0)
@@ -541,7 +545,7 @@ static enum srs_err
 unix_open(struct rest *r, const struct config *c, char *why, size_t why_len)
 {
 	struct lws_context_creation_info info = {
-		.iface = c->http.socket, .protocols = protocols, .vhost_name = "unix", .server_string = "capstan",
+		.iface = c->http.socket, .protocols = protocols, .vhost_name = VHOST_UNIX, .server_string = "capstan",
 		.options = LWS_SERVER_OPTION_UNIX_SOCK | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND, .alpn = "http/1.1",
 		.keepalive_timeout = IDLE_S, .timeout_secs = REQUEST_S,
 	};

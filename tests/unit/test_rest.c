@@ -352,6 +352,7 @@ foreign_host_names_are_refused(void **state)
 	struct fixture *f = *state;
 
 	assert_int_equal(exchange(f, dial(f, false), "GET /health/live HTTP/1.1\r\nHost: evil.example:80\r\nConnection: close\r\n\r\n"), 403);
+	assert_int_equal(exchange(f, dial(f, true), "GET /health/live HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n"), 200);
 	assert_int_equal(exchange(f, dial(f, false), "GET /health/live HTTP/1.1\r\nHost: BOX1:80\r\nConnection: close\r\n\r\n"), 200);
 	assert_int_equal(exchange(f, dial(f, false), "GET /health/live HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n"), 200);
 }
