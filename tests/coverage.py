@@ -16,12 +16,15 @@ def text_of(path):
 
 
 def tests():
-    """-> {name in the document: the tests of that file}; integration tests stand under one name."""
-    found = {"integration": set()}
+    """-> {name in the document: the tests of that file}; integration and differential tests stand under
+    one name each."""
+    found = {"integration": set(), "diff": set()}
     for path in glob.glob(os.path.join(ROOT, "tests", "unit", "test_*.c")):
         # every function that takes cmocka's state
         names = set(re.findall(r"^([a-z0-9_]+)\(void \*\*state", text_of(path), re.M))
         found[os.path.basename(path)[len("test_"):-len(".c")]] = names
+    for path in glob.glob(os.path.join(ROOT, "tests", "diff", "*.c")):
+        found["diff"] |= set(re.findall(r"^([a-z0-9_]+)\(void \*\*state", text_of(path), re.M))
     for path in glob.glob(os.path.join(ROOT, "tests", "integration", "test_*.py")):
         found["integration"] |= set(re.findall(r"^def (test_\w+)\(", text_of(path), re.M))
     return found
