@@ -22,6 +22,7 @@ static void
 session_drain(struct session *s)
 {
 	timer_disarm(&s->due);
+	session_keys_drop(s);
 	session_streams_doom(s);
 	srs_assert(s->all->n_answering > 0);
 	s->all->n_answering--;
