@@ -8,6 +8,8 @@ import os
 import random
 import subprocess
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
 from recorder import check
 from srtp_call import Peer, Run, check_balance, check_seals, check_voices, exported, heard, next_seed, noise, row_of, seal_of
 
@@ -163,6 +165,53 @@ def test_forged_packets_change_nothing(context):
         m = check_balance(r, [run])
         check(m["nic_missed"] == 0, "the tap lost packets")
         check(len(seal_of(r, row)) == 2, f"a forged source is in the seal: {seal_of(r, row)}")
+
+
+# ---- keys in memory ----
+
+SHAPES = {"AES_CM_128_HMAC_SHA1_80": (16, 14), "AES_256_CM_HMAC_SHA1_80": (32, 14), "AEAD_AES_256_GCM": (32, 12)}
+LABELS = ("RTP cipher", "RTP authentication", "RTP salt", "RTCP cipher", "RTCP authentication", "RTCP salt")
+
+
+def session_keys(suite, inline):
+    """{what: key} of RFC 3711 §4.3, made from what stands behind inline:."""
+    key_len, salt_len = SHAPES[suite]
+    both = base64.b64decode(inline)
+    out = {}
+    for label, what in enumerate(LABELS):
+        if "authentication" in what and "AEAD" in suite:
+            continue
+        iv = bytearray(both[key_len:].ljust(16, b"\0"))
+        iv[7] ^= label
+        n = 20 if "authentication" in what else salt_len if "salt" in what else key_len
+        out[f"{suite} {what}"] = Cipher(algorithms.AES(both[:key_len]), modes.CTR(bytes(iv))).encryptor().update(bytes(n))
+    return out
+
+
+def session_keys_leave_the_memory(context, engine):
+    with secure(context, srtp__engine=engine) as r:
+        theirs, ours, peers = {}, {}, []
+        for i, (suite, lengths) in enumerate(SHAPES.items()):
+            inline = base64.b64encode(random.randbytes(sum(lengths))).decode()
+            peers.append(Peer(r, f"memory-{i}", 20000 + i, (f"a=crypto:1 {suite} inline:{inline}",), "RTP/SAVP"))
+            theirs |= session_keys(suite, inline)
+            ours |= session_keys(suite, peers[-1].attributes["crypto"].split("inline:")[1].split("|")[0])
+        if not context.sanitized:	# there the map of the memory has no end
+            check(r.memory_holds(dict(itertools.islice(theirs.items(), 3))), "no key is found in the memory of live calls: the search is wrong")
+        for peer in peers:
+            peer.end()
+        r.wait_sealed(len(peers))
+        if not context.sanitized:
+            left = sorted(r.memory_holds(theirs | ours))
+            check(not left, f"keys in memory after their calls: {left}")
+
+
+def test_session_keys_leave_the_memory(context):
+    session_keys_leave_the_memory(context, "ipsec-mb")
+
+
+def test_session_keys_leave_the_memory_with_the_engine_on_libsrtp2(context):
+    session_keys_leave_the_memory(context, "libsrtp2")
 
 
 # ---- a sender that is not ours ----
