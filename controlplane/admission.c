@@ -22,6 +22,8 @@ admission_obstacle(const struct admission_view *v, unsigned int n_streams)
 		return "Too many recordings, limits.recordings_max is reached";
 	if (v->room.streams_free == 0 || v->room.streams_free < n_streams)
 		return "Too many media streams, limits.streams_max is reached";
+	if (v->handshakes_free < v->handshakes_need)
+		return "Too many DTLS handshakes are under way, srtp.dtls_handshakes_max is reached";
 	if (v->pairs_free == 0 || v->pairs_free < n_streams)
 		return "No media port is free, widen media.rtp_port_min to rtp_port_max";
 	if (v->room.chunks_free_percent < ADMISSION_CHUNKS_PERCENT_MIN)

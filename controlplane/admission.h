@@ -20,6 +20,8 @@ struct admission_view {
 	uint32_t pairs_free;		/* even/odd port pairs */
 	uint32_t keys_ready;
 	bool catalog_has_room;
+	uint32_t handshakes_need;	/* DTLS: m-lines of the call with it, and how many may begin now */
+	uint32_t handshakes_free;
 	struct dataplane_room room;
 };
 

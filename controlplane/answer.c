@@ -81,6 +81,8 @@ put_keying(struct answer_writer *w, const struct answer_media *d)
 	if (d->dtls.fingerprint != NULL)
 		put(w, "a=fingerprint:%s\r\na=setup:%s\r\n", d->dtls.fingerprint,
 		    d->dtls.setup == OFFER_SETUP_ACTIVE ? "active" : "passive");
+	if (d->dtls.fingerprint != NULL && d->dtls.tls_id != NULL)
+		put(w, "a=tls-id:%s\r\n", d->dtls.tls_id);
 }
 
 /* A profile that promises SRTP is never accepted without a key, nor a plain one with it (RFC 4568 §5.1.2, 5763 §5). */

@@ -19,7 +19,6 @@
 
 #define DATAGRAMS_MAX 1024	/* on their way to the thread: each awaited handshake has at most a flight of four */
 #define REPORTS_MAX   512	/* on their way to control */
-#define DETAIL_MAX    96
 #define WAIT_NS       1000000	/* between two looks for a report that control gives back */
 #define NS_PER_MS     UINT64_C(1000000)
 
@@ -43,7 +42,7 @@ struct report {
 	bool closed;	/* the last one of its seat, instead of an event */
 	struct dtls_event event;
 	struct stream_keys keys;
-	char detail[DETAIL_MAX];
+	char detail[DTLS_FINGERPRINT_TEXT_MAX];
 	uint8_t bytes[DTLS_DATAGRAM_MAX];
 };
 

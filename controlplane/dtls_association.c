@@ -39,6 +39,7 @@ struct attempt {
 	bool awaited;			/* the signalled peer's, with an association that waits */
 	bool verified, mismatched;	/* the certificate */
 	const char *alert;		/* the peer's last one, static text */
+	char shown[DTLS_FINGERPRINT_TEXT_MAX];	/* of a certificate that is not the awaited one */
 	uint64_t deadline_mono_ns;
 };
 
@@ -156,6 +157,8 @@ on_certificate(X509_STORE_CTX *store, void *arg)
 
 	at->verified = dtls_fingerprint_matches(spec->prints, spec->n_prints, X509_STORE_CTX_get0_cert(store));
 	at->mismatched = !at->verified;
+	if (at->mismatched && !dtls_fingerprint_text(X509_STORE_CTX_get0_cert(store), at->shown))
+		at->shown[0] = '\0';
 	X509_STORE_CTX_set_error(store, at->verified ? X509_V_OK : X509_V_ERR_CERT_REJECTED);	/* bad_certificate */
 	return at->verified;
 }
@@ -353,7 +356,7 @@ attempt_broken(struct attempt *at, uint64_t now_mono_ns)
 	if (a->spec.role == DTLS_ACTIVE && a->waiting && !at->mismatched)
 		a->retry_mono_ns = now_mono_ns + RETRY_MS * NS_PER_MS;
 	if (at->mismatched || no_certificate)
-		attempt_fail(at, DTLS_FAILED_FINGERPRINT, text);
+		attempt_fail(at, DTLS_FAILED_FINGERPRINT, at->shown[0] != '\0' ? at->shown : text);
 	else if (at->alert != NULL)
 		attempt_fail(at, DTLS_FAILED_ALERT, at->alert);
 	else

@@ -62,7 +62,7 @@ struct dtls_event {
 		const struct stream_keys *keys;
 		struct {
 			enum dtls_reason reason;
-			const char *detail;	/* OpenSSL's words, or the peer's alert */
+			const char *detail;	/* FINGERPRINT: the one shown; else OpenSSL's words or the peer's alert */
 			bool live;		/* keys stand: a later handshake failed */
 			bool final;		/* nobody waits for the peer any more */
 		} failed;

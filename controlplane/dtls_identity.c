@@ -78,14 +78,14 @@ certificate_make(EVP_PKEY *key)
 	return NULL;
 }
 
-static bool
-fingerprint_write(const X509 *x, char text[DTLS_FINGERPRINT_TEXT_MAX])
+bool
+dtls_fingerprint_text(const struct x509_st *certificate, char text[DTLS_FINGERPRINT_TEXT_MAX])
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	unsigned int len = 0;
 	size_t at;
 
-	if (X509_digest(x, EVP_sha256(), digest, &len) != 1)
+	if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1)
 		return false;
 	at = (size_t)snprintf(text, DTLS_FINGERPRINT_TEXT_MAX, "sha-256 ");
 	for (unsigned int i = 0; i < len; i++)
@@ -116,7 +116,7 @@ identity_fill(struct dtls_identity *id, const char *profiles)
 	bool ok;
 
 	id->context = SSL_CTX_new(DTLS_method());
-	ok = x != NULL && id->context != NULL && fingerprint_write(x, id->fingerprint) &&
+	ok = x != NULL && id->context != NULL && dtls_fingerprint_text(x, id->fingerprint) &&
 	     SSL_CTX_use_certificate(id->context, x) == 1 && SSL_CTX_use_PrivateKey(id->context, key) == 1 &&
 	     context_rule(id->context, profiles);
 	X509_free(x);
@@ -178,6 +178,8 @@ hash_of(enum dtls_hash hash)
 	switch (hash) {
 	case DTLS_SHA1:
 		return EVP_sha1();
+	case DTLS_SHA224:
+		return EVP_sha224();
 	case DTLS_SHA256:
 		return EVP_sha256();
 	case DTLS_SHA384:

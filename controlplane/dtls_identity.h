@@ -16,7 +16,7 @@ struct ssl_ctx_st;
 struct x509_st;
 struct dtls_identity;
 
-enum dtls_hash { DTLS_SHA1, DTLS_SHA256, DTLS_SHA384, DTLS_SHA512, DTLS_HASHES };	/* weakest first */
+enum dtls_hash { DTLS_SHA1, DTLS_SHA224, DTLS_SHA256, DTLS_SHA384, DTLS_SHA512, DTLS_HASHES };	/* weakest first */
 #define DTLS_DIGEST_MAX 64
 
 /* One a=fingerprint line. */
@@ -41,6 +41,8 @@ const char *dtls_identity_fingerprint(const struct dtls_identity *id);
 /** The context that handshakes are made from; borrowed. @thread dtls */
 struct ssl_ctx_st *dtls_identity_context(const struct dtls_identity *id);
 
+/** "sha-256 AB:CD:..." of any certificate. @return false: OpenSSL refused @thread any */
+bool dtls_fingerprint_text(const struct x509_st *certificate, char text[DTLS_FINGERPRINT_TEXT_MAX]);
 /** Is it the certificate that the offer named? Of several fingerprints those with the strongest hash count, and one of
  * them must match; the compare takes the same time wherever they differ. @rfc 8122 §5 @thread any */
 bool dtls_fingerprint_matches(const struct dtls_fingerprint prints[], unsigned int n, const struct x509_st *certificate);

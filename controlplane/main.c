@@ -13,6 +13,7 @@
 
 #include "controlplane/catalog.h"
 #include "controlplane/dialog.h"
+#include "controlplane/dtls.h"
 #include "controlplane/keys.h"
 #include "controlplane/media.h"
 #include "controlplane/options.h"
@@ -22,7 +23,7 @@
 #include "dataplane/dataplane.h"
 #include "lib/srs_log.h"
 
-#define POLL_BUSY_MS     1	/* commands are outstanding */
+#define POLL_BUSY_MS     1	/* commands are outstanding, or DTLS handshakes under way */
 #define POLL_IDLE_MS     20
 #define POLL_EVENTS_MAX  4096
 #define SECOND_MS        1000
@@ -40,11 +41,12 @@ struct capstand {
 	struct catalog *catalog;
 	struct dataplane *dataplane;
 	struct keys *keys;
+	struct dtls *dtls;	/* NULL: srtp.dtls is off */
 	struct media *media;
 	struct sessions *sessions;
 	struct sip *sip;
 	struct rest *rest;
-	struct event *on_int, *on_term, *on_hup, *on_rest;
+	struct event *on_int, *on_term, *on_hup, *on_rest, *on_dtls;
 	struct timer poll, second, stop_limit;
 	bool poll_busy;
 	bool stopping, ready;
@@ -130,12 +132,19 @@ poll_arm(struct capstand *c, bool busy)
 		log_error("main", "timer_failed", "the data plane is no longer polled");
 }
 
+/* Is the data plane about to say something that somebody waits for? */
+static bool
+is_busy(const struct capstand *c)
+{
+	return dataplane_outstanding(c->dataplane) != 0 || (c->dtls != NULL && dtls_waiting(c->dtls) != 0);
+}
+
 static void
 on_posted(void *ctx)
 {
 	struct capstand *c = ctx;
 
-	if (!c->poll_busy && dataplane_outstanding(c->dataplane) != 0)
+	if (!c->poll_busy && is_busy(c))
 		poll_arm(c, true);
 }
 
@@ -159,7 +168,7 @@ on_poll(void *ctx)
 		reactor_stop(c->reactor);
 		return;
 	}
-	poll_arm(c, dataplane_outstanding(c->dataplane) != 0);
+	poll_arm(c, is_busy(c));
 }
 
 static void
@@ -235,6 +244,14 @@ on_rest_readable(evutil_socket_t fd, short what, void *ctx)
 }
 
 static void
+on_dtls_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct capstand *c = ctx;
+
+	(void)dtls_poll(c->dtls, sessions_on_dtls, c->sessions);
+}
+
+static void
 counters_walk(void *ctx, void (*on_counter)(void *ctx2, const struct dataplane_counter *counter), void *ctx2)
 {
 	struct capstand *c = ctx;
@@ -245,6 +262,8 @@ counters_walk(void *ctx, void (*on_counter)(void *ctx2, const struct dataplane_c
 	SIP_COUNTER_LIST(SIP_COUNTER_WALK)
 #undef SIP_COUNTER_WALK
 	sessions_counters(c->sessions, on_counter, ctx2);
+	if (c->dtls != NULL)
+		dtls_counters(c->dtls, on_counter, ctx2);
 	on_counter(ctx2, &(struct dataplane_counter){ .name = "catalog_queue_len_now", .unit = "rows",
 		.severity = COUNTER_INFO, .sentence = "catalog rows that wait to be written",
 		.value = catalog_queue_len(c->catalog) });
@@ -264,6 +283,11 @@ loop_arm(struct capstand *c)
 	if (c->rest != NULL) {
 		c->on_rest = event_new(base, rest_control_fd(c->rest), EV_READ | EV_PERSIST, on_rest_readable, c);
 		if (c->on_rest == NULL || event_add(c->on_rest, NULL) != 0)
+			return SRS_ERR_NOMEM;
+	}
+	if (c->dtls != NULL) {
+		c->on_dtls = event_new(base, dtls_fd(c->dtls), EV_READ | EV_PERSIST, on_dtls_readable, c);
+		if (c->on_dtls == NULL || event_add(c->on_dtls, NULL) != 0)
 			return SRS_ERR_NOMEM;
 	}
 	poll_arm(c, true);
@@ -286,6 +310,26 @@ keystore_start(struct capstand *c)
 }
 
 static enum srs_err
+dtls_begin(struct capstand *c)
+{
+	const struct config *f = c->config;
+	enum srtp_suite suites[SRTP_SUITES];
+	struct dtls_settings settings = {
+		.suites = suites,
+		.handshakes_max = f->srtp.dtls_handshakes_max,
+		.associations_max = f->limits.streams_max,
+	};
+
+	if (!f->srtp.enabled || !f->srtp.dtls)
+		return SRS_OK;
+	while (settings.n_suites < f->srtp.n_suites && settings.n_suites < SRTP_SUITES) {
+		suites[settings.n_suites] = srtp_suite_by_name(span_of_text(f->srtp.suites[settings.n_suites]));
+		settings.n_suites++;
+	}
+	return dtls_start(&c->dtls, &settings, c->why, sizeof(c->why));
+}
+
+static enum srs_err
 sessions_start(struct capstand *c)
 {
 	struct session_floor floor = {
@@ -294,6 +338,7 @@ sessions_start(struct capstand *c)
 		.dataplane = c->dataplane,
 		.media = NULL,
 		.keys = c->keys,
+		.dtls = c->dtls,
 		.catalog = c->catalog,
 		.on_posted = on_posted,
 		.posted_ctx = c,
@@ -334,6 +379,8 @@ capstand_start(struct capstand *c)
 	const char *vault = c->config->storage.devices[0];
 	enum srs_err err = lock_take(c);
 
+	if (err == SRS_OK)	/* before threads of others use OpenSSL: it makes the heap of private keys */
+		err = dtls_begin(c);
 	if (err == SRS_OK)
 		err = keystore_start(c);
 	if (err == SRS_OK)
@@ -370,6 +417,8 @@ capstand_end(struct capstand *c)
 {
 	if (c->on_rest != NULL)
 		event_free(c->on_rest);
+	if (c->on_dtls != NULL)
+		event_free(c->on_dtls);
 	rest_stop(c->rest);
 	if (c->dataplane != NULL)
 		dataplane_quiesce(c->dataplane);
@@ -378,6 +427,7 @@ capstand_end(struct capstand *c)
 			continue;
 	dataplane_stop(c->dataplane);
 	sessions_destroy(c->sessions);
+	dtls_stop(c->dtls);
 	sip_destroy(c->sip);
 	media_destroy(c->media);
 	keys_stop(c->keys);

@@ -584,6 +584,9 @@ read_keying(struct offer_reader *r, struct span name, struct span value)
 		read_fingerprint(r, d, value);
 	} else if (equal_nocase(name, "setup")) {
 		read_setup(r, d, value);
+	} else if (equal_nocase(name, "tls-id") && r->media != NULL) {	/* RFC 8842 §4: of an m-line alone */
+		if (!to_text(d->tls_id, sizeof(d->tls_id), value, false))
+			deviation(r, r->line, "a=tls-id longer than 255 characters; ignored (RFC 8842 §4)");
 	} else {
 		return false;
 	}

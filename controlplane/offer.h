@@ -18,6 +18,7 @@
 #define OFFER_CRYPTO_MAX   16	/* a=crypto lines of one m-line */
 #define OFFER_FINGERPRINTS_MAX 4
 #define OFFER_FINGERPRINT_BYTES_MAX 64	/* SHA-512 */
+#define OFFER_TLS_ID_MAX   256	/* RFC 8842 §4: at most 255 characters */
 
 enum offer_direction { OFFER_SENDRECV, OFFER_SENDONLY, OFFER_RECVONLY, OFFER_INACTIVE };
 enum offer_kind { OFFER_AUDIO, OFFER_VIDEO, OFFER_OTHER };
@@ -63,6 +64,7 @@ struct offer_dtls {
 	struct offer_fingerprint fingerprints[OFFER_FINGERPRINTS_MAX];	/* the certificate must match one (RFC 8122 §5) */
 	unsigned int n_fingerprints;	/* readable ones */
 	enum offer_setup setup;
+	char tls_id[OFFER_TLS_ID_MAX];	/* "" when missing */
 };
 
 /* How an m-line's packets are protected. */
@@ -129,6 +131,7 @@ struct answer_media {
 	struct {
 		const char *fingerprint;	/* "sha-256 AB:CD:..."; NULL: no a=fingerprint, no a=setup */
 		enum offer_setup setup;		/* OFFER_SETUP_ACTIVE or _PASSIVE */
+		const char *tls_id;		/* NULL: none */
 	} dtls;
 };
 

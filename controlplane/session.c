@@ -385,6 +385,7 @@ session_settle(struct session *s)
 	/* each round takes an edge of the machine; between an offer and a seal there are few */
 	for (int round = 0; round < SESSION_N_STATES + SESSION_N_EVENTS; round++) {
 		session_streams_bind(s);
+		session_streams_key(s);
 		session_streams_reap(s);
 		session_recordings_reap(s);
 		if (!session_event_due(s, &event))
@@ -490,8 +491,10 @@ session_free(struct session *s)
 		dialog_user_set(s->dialog, NULL);	/* our BYE is still unanswered: SIP's own business */
 	session_keys_drop(s);
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
-		if (s->streams[i] != NULL)
+		if (s->streams[i] != NULL) {
+			session_dtls_close(s, s->streams[i]);
 			session_keying_give(all, s->streams[i]->keying);
+		}
 		free(s->streams[i]);
 	}
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++)

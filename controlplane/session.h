@@ -13,6 +13,7 @@
 #include "controlplane/admission.h"
 #include "controlplane/catalog.h"
 #include "controlplane/dialog.h"
+#include "controlplane/dtls.h"
 #include "controlplane/keys.h"
 #include "controlplane/media.h"
 #include "controlplane/reactor.h"
@@ -30,6 +31,7 @@ struct session_floor {
 	struct dataplane *dataplane;
 	struct media *media;
 	struct keys *keys;
+	struct dtls *dtls;	/* NULL: srtp.dtls is off */
 	struct catalog *catalog;
 	/** Commands were posted to the data plane: poll it soon. NULL: nobody asks. */
 	void (*on_posted)(void *ctx);
@@ -41,6 +43,8 @@ SRS_MUST_CHECK enum srs_err sessions_create(struct sessions **out, const struct 
 const struct dialog_handlers *sessions_handlers(void);
 /** What dataplane_poll() asks for; ctx is the struct sessions. */
 void sessions_on_event(void *ctx, const struct dataplane_event *e);
+/** What dtls_poll() asks for; ctx is the struct sessions. */
+void sessions_on_dtls(void *ctx, uint32_t association, const struct dtls_event *e);
 /** Once a second: what a full ring held up is tried again. */
 void sessions_tick(struct sessions *all);
 
@@ -73,6 +77,8 @@ char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
 	X(SESSION_REOFFERS,        session_reoffers,         "offers",     COUNTER_INFO,  "later offers applied") \
 	X(SESSION_REKEYS,          session_rekeys,           "keys",       COUNTER_INFO,  "new SRTP keys in later offers") \
 	X(SESSION_REKEYS_FAILED,   session_rekeys_failed,    "keys",       COUNTER_ERROR, "new SRTP keys that the data plane did not take") \
+	X(SESSION_DTLS_KEYS,       session_dtls_keys,        "keys",       COUNTER_INFO,  "SRTP keys of DTLS handshakes, handed to the data plane") \
+	X(SESSION_DTLS_UNSENT,     session_dtls_unsent,      "datagrams",  COUNTER_WARN,  "DTLS datagrams that the data plane did not take; the handshake sends again") \
 	X(SESSION_MLINES_REFUSED,  session_mlines_refused,   "m-lines",    COUNTER_WARN,  "m-lines answered with port 0") \
 	X(SESSION_METADATA,        session_metadata,         "documents",  COUNTER_INFO,  "metadata documents applied") \
 	X(SESSION_METADATA_BAD,    session_metadata_refused, "documents",  COUNTER_WARN,  "metadata documents that could not be read or applied; media went on") \

@@ -93,6 +93,7 @@ sdp_read(struct sessions *all, struct sip_refusal *why)
 /* What the m-lines of sessions.offer come to. */
 struct mlines {
 	unsigned int n_recordable;
+	unsigned int n_dtls;		/* of these */
 	uint8_t ip_version;		/* of the first that can be recorded; 0: the offer does not say */
 	const char *obstacle;		/* of the first candidate that cannot: a sentence for Warning */
 };
@@ -110,6 +111,7 @@ mlines_judge(struct mlines *out, struct sessions *all, const struct session_poli
 		obstacle = session_mline_obstacle(all, p, m);
 		if (obstacle == NULL && out->n_recordable++ == 0)
 			out->ip_version = m->address.ip_version;
+		out->n_dtls += obstacle == NULL && offer_media_keying(m) == OFFER_KEYING_DTLS;
 		if (out->obstacle == NULL)
 			out->obstacle = obstacle;
 	}
@@ -136,6 +138,7 @@ admission_look(struct sessions *all, struct admission_view *v)
 		.pairs_free = media_pairs_free(all->floor.media),
 		.keys_ready = keys_ready(all->floor.keys),
 		.catalog_has_room = catalog_has_room(all->floor.catalog),
+		.handshakes_free = all->floor.dtls != NULL ? dtls_room(all->floor.dtls) : 0,
 	};
 	dataplane_room(all->floor.dataplane, &v->room);
 }
@@ -178,6 +181,9 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 		return refuse(why, 488, n.obstacle);
 	}
 	admission_look(all, &v);
+	v.handshakes_need = n.n_dtls;
+	if (v.handshakes_free < n.n_dtls)
+		dtls_count_refused(all->floor.dtls);
 	*counter = SESSION_REFUSED_LIMIT;
 	return admission_allows(&v, n.n_recordable, all->floor.config->sip.retry_after_s, why);
 }

@@ -26,6 +26,7 @@ stream_json(const struct session *s, const struct session_stream *st)
 		[OFFER_KEYING_NONE] = "none", [OFFER_KEYING_SDES] = "sdes", [OFFER_KEYING_DTLS] = "dtls",
 	};
 	cJSON *row = cJSON_CreateObject();
+	enum srtp_suite suite = st->dtls.suite;	/* NONE with SDES, and until a handshake is complete */
 	struct stream_view v = { 0 };
 	char ip[48], id[2 * REEL_ID_SIZE + 1];
 	uint8_t ip_version;
@@ -41,8 +42,9 @@ stream_json(const struct session *s, const struct session_stream *st)
 	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
 	cJSON_AddBoolToObject(row, "inactive", st->inactive);
 	cJSON_AddStringToObject(row, "protection", protections[st->protection]);
-	cJSON_AddStringToObject(row, "suite", st->keying != NULL ?
-	                        srtp_suite_shape((enum srtp_suite)st->keying->keys.ours.suite)->name : "");
+	if (st->protection == OFFER_KEYING_SDES && st->keying != NULL)
+		suite = (enum srtp_suite)st->keying->keys.ours.suite;
+	cJSON_AddStringToObject(row, "suite", srtp_suite_shape(suite)->name);
 	cJSON_AddNumberToObject(row, "payload_type", v.payload_type);
 	add_u64(row, "frames", v.frames);
 	add_u64(row, "bytes", v.bytes);

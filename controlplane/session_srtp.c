@@ -112,7 +112,7 @@ policy_obstacle(const struct sessions *all, const struct session_policy *p, enum
 	if (!c->srtp.enabled)
 		return "SRTP is not accepted here since srtp.enabled is false: offer RTP/AVP";
 	if (keying == OFFER_KEYING_DTLS)
-		return "DTLS-SRTP is not accepted here: offer RTP/SAVP with a=crypto";
+		return NULL;	/* no key is in the signalling */
 	if (p->transport != CONFIG_TLS && c->srtp.sdes_unprotected == CONFIG_SDES_REFUSE)
 		return "SRTP keys in SDP over UDP or TCP are refused since srtp.sdes_unprotected is refuse: send SIP over TLS";
 	return NULL;
@@ -125,6 +125,8 @@ session_mline_obstacle(struct sessions *all, const struct session_policy *p, con
 	const char *obstacle = policy_obstacle(all, p, keying);
 	bool found;
 
+	if (obstacle == NULL && keying == OFFER_KEYING_DTLS)
+		return session_dtls_obstacle(all, m);
 	if (obstacle != NULL || keying != OFFER_KEYING_SDES)
 		return obstacle;
 	found = sdes_choose(all->secrets->lines, m->crypto, m->n_crypto, all->suites, all->n_suites, NULL, NULL);
@@ -135,8 +137,8 @@ session_mline_obstacle(struct sessions *all, const struct session_policy *p, con
 
 /* ---- keys ---- */
 
-static struct session_keying *
-keying_take(struct sessions *all)
+struct session_keying *
+session_keying_take(struct sessions *all)
 {
 	struct session_keying *k = all->free_keyings;
 
@@ -194,7 +196,7 @@ mline_keys_take(struct session *s, unsigned int i)
 	enum srs_err err = SRS_OK;
 
 	if (sdes_choose(lines, m->crypto, m->n_crypto, all->suites, all->n_suites, on_bad_line, &all->offer)) {
-		s->keys_offered[i] = keying_take(all);
+		s->keys_offered[i] = session_keying_take(all);
 		if (s->keys_offered[i] != NULL)
 			keying_fill(s->keys_offered[i], &lines[0]);
 		else

@@ -93,6 +93,15 @@ struct session_policy {
 	bool srtp_required;		/* srtp.required_from has the SRC */
 };
 
+/* A stream with DTLS. */
+struct session_dtls {
+	uint32_t association;		/* DTLS_NONE: none */
+	struct offer_dtls peer;		/* what it was opened for */
+	enum offer_setup setup;		/* ours */
+	char tls_id[36];		/* ours; "" when none was offered */
+	enum srtp_suite suite;		/* of its newest keys; NONE: no handshake is complete */
+};
+
 enum session_stream_state { STREAM_ADDING, STREAM_LIVE, STREAM_REMOVING };
 
 struct session_stream {
@@ -111,7 +120,8 @@ struct session_stream {
 	struct media_address source;
 	bool latch, inactive;
 	enum offer_keying protection;
-	struct session_keying *keying;	/* with SDES */
+	struct session_keying *keying;	/* with SDES; with DTLS keys that the data plane has not taken yet */
+	struct session_dtls dtls;
 	unsigned int n_rekeys;		/* handed to the data plane, without their event yet */
 };
 
@@ -139,6 +149,7 @@ struct session {
 	struct session_keying *keys_offered[OFFER_MEDIA_MAX];	/* of the offer in hand, until streams take them */
 	bool answering;		/* what is applied answers an offer of ours: our keys stay */
 	bool keys_changed;	/* our description has another key than the last one */
+	unsigned int dtls_told;	/* what of DTLS was logged: bit for each enum dtls_reason, then one for the end */
 	bool rekey_refused;	/* the data plane did not take a key of the offer in hand */
 	uint64_t sdp_id, sdp_version;
 	char call_id[SESSION_TEXT_MAX], agent[SESSION_TEXT_MAX];
@@ -222,11 +233,26 @@ const char *session_mline_obstacle(struct sessions *all, const struct session_po
 SRS_MUST_CHECK enum srs_err session_keys_take(struct session *s);
 /** Wipe what no stream took. */
 void session_keys_drop(struct session *s);
+struct session_keying *session_keying_take(struct sessions *all);	/* NULL: the pool is used up */
 /** Our own key for the stream, in the suite of theirs (RFC 4568 §5.1.2). @return IO */
 SRS_MUST_CHECK enum srs_err session_keying_make_own(struct session_keying *k);
 void session_keying_give(struct sessions *all, struct session_keying *k);	/* wiped; accepts NULL */
 /** Wipe and free a text that may hold a key. Accepts NULL. */
 void session_text_wipe(char *text);
+
+/* ---- session_dtls.c ---- */
+/** As session_mline_obstacle(), for an m-line with DTLS. */
+const char *session_dtls_obstacle(const struct sessions *all, const struct offer_media *m);
+/** Open an association, and close the one before: its keys live on in the data plane until the new ones authenticate.
+ * @return LIMIT (srtp.dtls_handshakes_max), UNSUPPORTED (srtp.dtls is off), IO */
+SRS_MUST_CHECK enum srs_err session_dtls_open(struct session *s, struct session_stream *st, const struct offer_media *m);
+/** A later offer: the association goes on, or another is opened. @return as session_dtls_open() */
+SRS_MUST_CHECK enum srs_err session_dtls_update(struct session *s, struct session_stream *st, const struct offer_media *m);
+void session_dtls_close(struct session *s, struct session_stream *st);	/* accepts one without */
+void session_dtls_answer(const struct session *s, const struct session_stream *st, struct answer_media *d);
+/** Try to hand keys over that the data plane had no room for. */
+void session_dtls_install(struct session *s, struct session_stream *st);
+void session_dtls_on_punted(struct session *s, const struct session_stream *st, const struct dataplane_event *e);
 
 /* ---- session_streams.c ---- */
 /** Can m-line `i` of the offer in hand be recorded? Asked after session_keys_take(). */
@@ -237,6 +263,7 @@ void session_streams_apply(struct session *s, const struct offer *o);
 void session_streams_bind(struct session *s);
 void session_streams_doom(struct session *s);
 void session_streams_reap(struct session *s);
+void session_streams_key(struct session *s);	/* what a full ring held up */
 unsigned int session_streams_in(const struct session *s, enum session_stream_state state);
 unsigned int session_streams_n(const struct session *s);
 bool session_streams_bound(const struct session *s, const struct session_recording *r);

@@ -21,7 +21,7 @@ session_mline_recordable(const struct session *s, const struct offer_media *m, u
 	case OFFER_KEYING_SDES:
 		return s->keys_offered[i] != NULL;
 	case OFFER_KEYING_DTLS:
-		break;		/* refused by session_mline_obstacle() */
+		return s->all->floor.config->srtp.enabled && session_dtls_obstacle(s->all, m) == NULL;
 	}
 	return false;
 }
@@ -67,6 +67,7 @@ static void
 stream_drop(struct session *s, struct session_stream *st, bool port_rests)
 {
 	media_give(s->all->floor.media, &st->port, port_rests);
+	session_dtls_close(s, st);
 	session_keying_give(s->all, st->keying);
 	s->streams[st->i] = NULL;
 	free(st);
@@ -110,7 +111,7 @@ stream_install(struct session *s, struct session_stream *st)
 
 	stream_spec_fill(st, &spec);
 	if (st->keying != NULL)
-		spec.keys = &st->keying->keys;
+		spec.keys = &st->keying->keys;	/* DTLS has none yet */
 	err = dataplane_stream_add(s->all->floor.dataplane, &spec, session_cookie(s, COOKIE_STREAM, st->i), &st->handle);
 	if (st->keying != NULL)
 		secret_wipe(st->keying->keys.theirs, sizeof(st->keying->keys.theirs));
@@ -138,6 +139,8 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 	if (err)
 		return err;
 	err = number_take(st->recording, &st->number);
+	if (err == SRS_OK && st->protection == OFFER_KEYING_DTLS)
+		err = session_dtls_open(s, st, m);
 	if (err == SRS_OK)
 		err = stream_install(s, st);
 	if (err)
@@ -160,6 +163,7 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 	}
 	if (st != NULL) {
 		st->i = (uint8_t)i;
+		st->dtls.association = DTLS_NONE;
 		stream_describe_mline(st, m, mline);
 		err = stream_begin(s, st, m);
 	}
@@ -168,8 +172,10 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 		session_count(s->all, SESSION_MLINES_REFUSED);
 		log_warn("session", "stream_refused", "call_id=%s mline=%u err=%s", s->call_id, mline,
 		         srs_err_name(err));
-		if (st != NULL)
+		if (st != NULL) {
+			session_dtls_close(s, st);
 			session_keying_give(s->all, st->keying);
+		}
 		free(st);
 		return;
 	}
@@ -258,6 +264,8 @@ stream_update(struct session *s, struct session_stream *st, const struct offer_m
 	err = stream_resource(s, st, m);
 	if (err == SRS_OK && st->protection == OFFER_KEYING_SDES)
 		err = stream_rekey(s, st);
+	if (err == SRS_OK && st->protection == OFFER_KEYING_DTLS)
+		err = session_dtls_update(s, st, m);
 	if (err)
 		stream_replace(s, st, m, mline, err);
 }
@@ -345,8 +353,19 @@ session_streams_reap(struct session *s)
 		if (st == NULL || !st->doomed || st->state != STREAM_LIVE || st->moving_to != NULL)
 			continue;
 		if (dataplane_stream_remove(s->all->floor.dataplane, st->handle,
-		                            session_cookie(s, COOKIE_STREAM, i)) == SRS_OK)
-			st->state = STREAM_REMOVING;
+		                            session_cookie(s, COOKIE_STREAM, i)) != SRS_OK)
+			continue;
+		st->state = STREAM_REMOVING;
+		session_dtls_close(s, st);
+	}
+}
+
+void
+session_streams_key(struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		if (s->streams[i] != NULL)
+			session_dtls_install(s, s->streams[i]);
 	}
 }
 
@@ -421,6 +440,8 @@ on_rekeyed(struct session *s, struct session_stream *st, const struct dataplane_
 		return;
 	session_count(s->all, SESSION_REKEYS_FAILED);
 	log_warn("session", "rekey_failed", "call_id=%s mline=%u err=%s", s->call_id, st->mline, srs_err_name(e->err));
+	if (st->protection == OFFER_KEYING_DTLS)
+		return;		/* no offer's doing; the peer may begin anew */
 	s->rekey_refused = s->answer_due;
 	if (st->keying != NULL)
 		memset(st->keying->digest, 0, sizeof(st->keying->digest));
@@ -472,6 +493,8 @@ session_stream_on_event(struct session *s, unsigned int i, const struct dataplan
 		return;
 	if (e->kind == EVENT_STREAM_INSTALLED && st->state == STREAM_ADDING)
 		on_installed(s, st, e);
+	else if (e->kind == EVENT_STREAM_PUNTED)
+		session_dtls_on_punted(s, st, e);
 	else if (e->kind == EVENT_STREAM_BOUND)
 		on_bound(s, st, e);
 	else if (e->kind == EVENT_STREAM_REKEYED)
@@ -507,6 +530,8 @@ decide(struct session *s, const struct offer *o)
 			d->sdes.tag = st->keying->tag;
 			d->sdes.ours = &st->keying->keys.ours;
 		}
+		if (st->protection == OFFER_KEYING_DTLS)
+			session_dtls_answer(s, st, d);
 	}
 }
 

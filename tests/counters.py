@@ -19,6 +19,7 @@ LISTS = (
     ("dataplane/dataplane.c", "WRITER_COUNTER_LIST", "writer_", 0, None),
     ("controlplane/dialog.h", "SIP_COUNTER_LIST", "", 1, None),
     ("controlplane/session.h", "SESSION_COUNTER_LIST", "", 1, None),
+    ("controlplane/dtls_association.h", "DTLS_COUNTER_LIST", "", 1, None),
 )
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_][A-Za-z0-9_]*)')
 

@@ -180,7 +180,8 @@ def play_body(recorder, row, transport):
 
 
 def play_sdp(recorder, row, transport):
-    offer = content("sdp", row["file"])
+    # the offers of one tester leave the place of a fingerprint open
+    offer = content("sdp", row["file"]).replace(b"$fingerprint", b":".join(b"%02X" % i for i in range(32)))
     labels = [v.decode() for v in re.findall(rb"(?m)^a=label:(\S+)", offer)] or ["1"]
     body = sip.multipart(("application/sdp", offer),
                          ("application/rs-metadata+xml", sip.rs_metadata(["Alice"] * len(labels), labels)))

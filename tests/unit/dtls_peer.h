@@ -83,7 +83,7 @@ static inline struct dtls_fingerprint
 peer_print(const struct peer_identity *id, enum dtls_hash hash)
 {
 	const EVP_MD *const of[DTLS_HASHES] = {
-		[DTLS_SHA1] = EVP_sha1(), [DTLS_SHA256] = EVP_sha256(), [DTLS_SHA384] = EVP_sha384(),
+		[DTLS_SHA1] = EVP_sha1(), [DTLS_SHA224] = EVP_sha224(), [DTLS_SHA256] = EVP_sha256(), [DTLS_SHA384] = EVP_sha384(),
 		[DTLS_SHA512] = EVP_sha512(),
 	};
 	struct dtls_fingerprint print = { .hash = hash };

@@ -242,6 +242,19 @@ dataplane_stream_rekey(struct dataplane *dp, uint32_t stream, const struct strea
 	event_post(EVENT_STREAM_REKEYED, fail_rekey, cookie, DATAPLANE_NONE, stream);
 	return SRS_OK;
 }
+static unsigned int n_datagrams_sent;
+static enum srs_err refuse_send;
+static void (*on_datagram_sent)(uint32_t stream, const struct media_address *to, struct span datagram);
+enum srs_err
+dataplane_stream_send(struct dataplane *dp, uint32_t stream, const struct media_address *to, struct span datagram)
+{
+	if (refuse_send)
+		return refuse_send;
+	n_datagrams_sent++;
+	if (on_datagram_sent != NULL)
+		on_datagram_sent(stream, to, datagram);
+	return SRS_OK;
+}
 enum srs_err
 dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie)
 {
@@ -258,6 +271,7 @@ struct fixture {
 	struct config config;
 	struct sessions *all;
 	struct media *media;
+	struct dtls *dtls;	/* of those who ask for it */
 	struct dialog dialog;
 	struct sip_request request;
 };
@@ -267,9 +281,8 @@ static char suite_80[] = "AES_CM_128_HMAC_SHA1_80", suite_gcm[] = "AEAD_AES_256_
 static char *suites[] = { suite_gcm, suite_80, suite_32 };
 
 static inline int
-setup(void **state)
+fixture_set_up(struct fixture *f)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
 	struct session_floor floor = { .config = &f->config };
 
 	f->config.node.name = node_name;
@@ -286,6 +299,7 @@ setup(void **state)
 	f->config.srtp.n_suites = 3;
 	assert_int_equal(media_create(&f->media, &f->config, NULL), SRS_OK);
 	floor.media = f->media;
+	floor.dtls = f->dtls;
 	assert_int_equal(sessions_create(&f->all, &floor), SRS_OK);
 	n_accepts = n_refusals = n_hang_ups = n_events = n_notes = n_updates = n_binds = n_parts = n_sealed = 0;
 	n_rows_recording = n_rows_sealed = 0;
@@ -296,8 +310,19 @@ setup(void **state)
 	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = SRS_OK;
 	keys_left = 100;
 	armed = NULL;
-	*state = f;
+	n_datagrams_sent = 0;
+	refuse_send = SRS_OK;
+	on_datagram_sent = NULL;
 	return 0;
+}
+
+static inline int
+setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	*state = f;
+	return fixture_set_up(f);
 }
 
 /* Whatever a test did: nothing may be left in the data plane, and every port is back. */

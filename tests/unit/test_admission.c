@@ -52,6 +52,7 @@ each_bound_alone_closes_the_door(void **state)
 	v = roomy, v.keys_ready = 0, refused_for(&v, 1, "key");
 	v = roomy, v.room.sessions_free = 0, refused_for(&v, 1, "recordings_max");
 	v = roomy, v.room.streams_free = 0, refused_for(&v, 0, "streams_max");
+	v = roomy, v.handshakes_need = 2, v.handshakes_free = 1, refused_for(&v, 2, "dtls_handshakes_max");
 	v = roomy, v.pairs_free = 0, refused_for(&v, 0, "port");
 	v = roomy, v.room.chunks_free_percent = ADMISSION_CHUNKS_PERCENT_MIN - 1, refused_for(&v, 1, "chunk");
 }

@@ -144,11 +144,13 @@ profile_and_key_go_together_or_the_m_line_is_refused(void **state)
 			decided[0].sdes.ours = with == 1 ? &master : NULL;
 			decided[0].dtls.fingerprint = with == 2 ? FINGERPRINT : NULL;
 			decided[0].dtls.setup = OFFER_SETUP_PASSIVE;
+			decided[0].dtls.tls_id = "0123456789abcdef0123";
 			assert_true(answer_write(&offer, decided, "198.51.100.4", 1, 1, text, sizeof(text)) > 0);
 			(void)snprintf(sdp, sizeof(sdp), "m=audio %u %s 0\r\n", with == wanted ? 16384 : 0, profiles[i]);
 			assert_non_null(strstr(text, sdp));
 			assert_int_equal(strstr(text, "a=crypto:7 ") != NULL, with == wanted && with == 1);
 			assert_int_equal(strstr(text, "a=setup:passive\r\n") != NULL, with == wanted && with == 2);
+			assert_int_equal(strstr(text, "a=tls-id:0123456789abcdef0123\r\n") != NULL, with == wanted && with == 2);
 		}
 	}
 }

@@ -132,7 +132,7 @@ fingerprint_and_setup_are_read_at_both_levels(void **state)
 	assert_int_equal(parse(HEAD
 			       "a=fingerprint:SHA-1 " SHA1_BYTES "\r\na=setup:actpass\r\na=tls-id:abc3de65cddef001be82\r\n"
 			       "m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=label:1\r\n"
-			       "m=audio 4002 UDP/TLS/RTP/SAVP 0\r\na=label:2\r\na=setup:PASSIVE\r\na=fingerprint:sha-256 "
+			       "m=audio 4002 UDP/TLS/RTP/SAVP 0\r\na=label:2\r\na=setup:PASSIVE\r\na=tls-id:abc3de65cddef001be83\r\na=fingerprint:sha-256 "
 			       SHA1_BYTES ":00:01:02:03:04:05:06:07:08:09:0a:0b\r\na=fingerprint:sha-1 " SHA1_BYTES "\r\n"
 			       "m=audio 4004 RTP/SAVPF 0\r\na=label:3\r\na=setup:holdconn\r\n"
 			       "m=audio 4006 UDP/TLS/RTP/SAVP 0\r\na=label:4\r\na=setup:active\r\na=crypto:1 A inline:x\r\n"),
@@ -147,6 +147,8 @@ fingerprint_and_setup_are_read_at_both_levels(void **state)
 	assert_memory_equal(d->fingerprints[0].bytes, "\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17\20\21\22\376", 20);
 	d = &offer.media[1].dtls;
 	assert_int_equal(d->setup, OFFER_SETUP_PASSIVE);
+	assert_string_equal(d->tls_id, "abc3de65cddef001be83");
+	assert_string_equal(offer.media[0].dtls.tls_id, "");	/* RFC 8842 §4: not at session level */
 	assert_int_equal(d->n_fingerprints, 2);	/* its own alone */
 	assert_string_equal(d->fingerprints[0].hash, "sha-256");
 	assert_int_equal(d->fingerprints[0].len, 32);
@@ -182,6 +184,10 @@ fingerprint_that_proves_nothing_is_left_out(void **state)
 	assert_int_equal(parse(HEAD "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=label:1\r\na=setup:both\r\n"), SRS_OK);
 	assert_int_equal(offer.media[0].dtls.setup, OFFER_SETUP_NONE);
 	assert_true(has_deviation(8, "RFC 4145"));
+	(void)snprintf(text, sizeof(text), HEAD "m=audio 4000 UDP/TLS/RTP/SAVP 0\r\na=label:1\r\na=tls-id:%0256u\r\n", 7);
+	assert_int_equal(parse(text), SRS_OK);
+	assert_string_equal(offer.media[0].dtls.tls_id, "");
+	assert_true(has_deviation(8, "RFC 8842"));
 }
 
 static void
