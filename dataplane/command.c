@@ -71,19 +71,20 @@ command_give(struct command_pool *pool, struct command *command)
 {
 	if (command->kind == COMMAND_NOTE)
 		notes_give(pool, command->u.note.first);
+	if (command->kind == COMMAND_STREAM_SEND)
+		notes_give(pool, command->u.send.datagram);
 	command->next = pool->free;
 	pool->free = command;
 	pool->n_free++;
 }
 
-enum srs_err
-command_note_fill(struct command_pool *pool, struct command *command, uint8_t kind, struct span bytes)
+static enum srs_err
+pieces_fill(struct command_pool *pool, struct note **link, struct span bytes)
 {
 	size_t need = bytes.len == 0 ? 1 : (bytes.len + NOTE_PIECE_SIZE - 1) / NOTE_PIECE_SIZE;
-	struct note **link = &command->u.note.first;
 	size_t done = 0;
 
-	if (bytes.len > REEL_JOINED_MAX || need > pool->n_notes_free)
+	if (need > pool->n_notes_free)
 		return SRS_ERR_LIMIT;
 	for (size_t i = 0; i < need; i++) {
 		struct note *note = pool->note_free;
@@ -99,9 +100,27 @@ command_note_fill(struct command_pool *pool, struct command *command, uint8_t ki
 		*link = note;
 		link = &note->next;
 	}
+	return SRS_OK;
+}
+
+enum srs_err
+command_note_fill(struct command_pool *pool, struct command *command, uint8_t kind, struct span bytes)
+{
+	enum srs_err err = bytes.len <= REEL_JOINED_MAX ? pieces_fill(pool, &command->u.note.first, bytes) : SRS_ERR_LIMIT;
+
+	if (err)
+		return err;
 	command->u.note.at = command->u.note.first;
 	command->u.note.kind = kind;
 	return SRS_OK;
+}
+
+static_assert(STREAM_DATAGRAM_MAX <= NOTE_PIECE_SIZE, "a datagram is one piece");
+
+enum srs_err
+command_datagram_fill(struct command_pool *pool, struct command *command, struct span bytes)
+{
+	return pieces_fill(pool, &command->u.send.datagram, bytes);
 }
 
 /* ---- on the lcore ---- */
@@ -204,6 +223,8 @@ command_run(struct command *c, struct recorder *r, struct stream_table *table, s
 		generation_rekey(g, r, c->stream, c->u.rekey.ids, c->u.rekey.n_ids, c->u.rekey.fresh);
 		c->u.rekey.fresh = NULL;
 		return true;
+	case COMMAND_STREAM_SEND:
+		break;
 	case COMMAND_STREAM_HURRY:
 		generation_hurry(g, r, c->stream);
 		return true;

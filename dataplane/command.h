@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dataplane/datagram.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/generation.h"
 #include "dataplane/memory.h"
@@ -24,6 +25,7 @@ enum command_kind {
 	COMMAND_STREAM_BIND,
 	COMMAND_STREAM_REKEY,
 	COMMAND_STREAM_HURRY,	/* its retiring keys are wanted elsewhere */
+	COMMAND_STREAM_SEND,	/* carried out in lcore.c: it is the port's business */
 	COMMAND_STREAM_REMOVE,
 };
 
@@ -62,6 +64,11 @@ struct command {
 			unsigned int n_ids;
 			struct keyset *fresh;	/* list: those that the stream does not have */
 		} rekey;
+		struct {			/* SEND */
+			struct note *datagram;	/* one piece */
+			struct media_address to;
+			struct link link;	/* len 0: not known */
+		} send;
 		struct {			/* back from REMOVE */
 			uint64_t recorded, lost_upstream, dropped, duplicates;
 			struct keyset *keys;	/* list: control's again */
@@ -87,6 +94,9 @@ void command_give(struct command_pool *pool, struct command *command);
 /** Copy a document into a chain of pieces. @return LIMIT: too few free */
 SRS_MUST_CHECK enum srs_err command_note_fill(struct command_pool *pool, struct command *command, uint8_t kind,
                                               struct span bytes);
+
+/** Copy a datagram, at most STREAM_DATAGRAM_MAX bytes. @return LIMIT: no piece is free */
+SRS_MUST_CHECK enum srs_err command_datagram_fill(struct command_pool *pool, struct command *command, struct span bytes);
 
 /** Work on a command. @return true: done, it may go back; false: more to do, call again in a later turn
  * @thread lcore */

@@ -19,6 +19,7 @@
 	X(RX_RECORDED_RTCP, rx_recorded_rtcp, INFO, "RTCP, recorded") \
 	X(RX_HELD, rx_held, INFO, "RTP of a source on probation (RFC 3550 A.1): see held_recorded, held_dropped") \
 	X(RX_REPLIED, rx_replied, INFO, "ARP, neighbour discovery or echo for one of our addresses, answered") \
+	X(RX_DTLS, rx_dtls, INFO, "DTLS record, handed to the handshake") \
 	X(RX_SELFTEST, rx_selftest, INFO, "our own packet of the start-up self-test") \
 	X(RX_DROP_NEIGHBOUR, rx_drop_neighbour, INFO, "ARP, neighbour discovery or ICMP that asks nothing of us") \
 	X(RX_DROP_ETHERTYPE, rx_drop_ethertype, INFO, "neither IP nor ARP") \
@@ -33,6 +34,8 @@
 	X(RX_DROP_CHECKSUM, rx_drop_checksum, WARN, "IP or UDP checksum is wrong") \
 	X(RX_DROP_NO_STREAM, rx_drop_no_stream, WARN, "no stream on this port") \
 	X(RX_DROP_NOT_RTP, rx_drop_not_rtp, WARN, "not RTP version 2, or lengths that do not fit") \
+	X(RX_DROP_STUN, rx_drop_stun, INFO, "STUN: there is no ICE here") \
+	X(RX_DROP_DTLS_RATE, rx_drop_dtls_rate, WARN, "more DTLS than a stream, or the way to the handshake, takes") \
 	X(RX_DROP_RTCP, rx_drop_rtcp, WARN, "malformed RTCP") \
 	X(RX_DROP_SOURCE, rx_drop_source, WARN, "not from the stream's source") \
 	X(RX_DROP_PROBATION, rx_drop_probation, WARN, "no room to hold a packet of a source on probation") \
@@ -63,7 +66,9 @@ enum rx_verdict {
 	X(nic_no_buffer, "packets", ERROR, "lost in the port: no packet buffer (rx_nombuf)") \
 	X(nic_errors, "packets", ERROR, "refused by the port: broken, or longer than it takes (ierrors)") \
 	X(tx_replies, "packets", INFO, "replies and announcements sent") \
-	X(tx_dropped, "packets", WARN, "replies that the port did not take") \
+	X(tx_dtls, "packets", INFO, "DTLS datagrams sent") \
+	X(tx_dtls_nowhere, "packets", WARN, "DTLS datagrams to an address that nobody on the wire answered for") \
+	X(tx_dropped, "packets", WARN, "of our own, not taken by the port, or without a buffer") \
 	X(held_recorded, "frames", INFO, "held on probation, then recorded") \
 	X(held_dropped, "frames", WARN, "held on probation, then dropped") \
 	X(frames_appended, "frames", INFO, "written into chunks, all kinds") \

@@ -120,7 +120,8 @@ static enum srs_err
 lcores_start(struct dataplane *dp, char *why, size_t why_len)
 {
 	struct lcore_spec spec = {
-		.port_id = dp->port.port_id, .file = dp->config->media.profile == CONFIG_PROFILE_PCAP,
+		.port_id = dp->port.port_id, .pool = dp->config->media.profile != CONFIG_PROFILE_PCAP ? dp->port.pool : NULL,
+		.file = dp->config->media.profile == CONFIG_PROFILE_PCAP,
 		.answers = dp->config->media.profile != CONFIG_PROFILE_PCAP, .steer = &dp->steer, .selftest = &dp->selftest,
 		.streams = &dp->streams, .clock = &dp->clock, .writers = dp->writers, .n_writers = dp->n_writers,
 		.config = dp->config, .n_chunks = chunks_of(dp), .n_commands = dp->commands.n,

@@ -155,7 +155,8 @@ SRS_MUST_CHECK enum srs_err dataplane_stream_rekey(struct dataplane *dp, uint32_
  *
  * @param to  where to; ip_version 0: where the stream's last punted record came from. A DTLS client speaks before it
  *            was spoken to, and a server answers each source by itself: both name the address
- * @return    LIMIT (too long, or ring), STATE */
+ * @return    LIMIT (too long, or ring), STATE (no such stream; nothing was punted), INVALID (another IP version than ours,
+ *            or port 0) */
 SRS_MUST_CHECK enum srs_err dataplane_stream_send(struct dataplane *dp, uint32_t stream,
                                                   const struct media_address *to, struct span datagram);
 

@@ -289,7 +289,7 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 		return SRS_ERR_LIMIT;
 	handle = dp->free_streams[dp->n_free_streams - 1];
 	d = &dp->desk_streams[handle];
-	*d = (struct desk_stream){ .taken = false };
+	*d = (struct desk_stream){ .taken = false, .life = d->life + 1 };
 	if (spec->keys != NULL)
 		err = desk_keys_make(dp, handle, spec->keys, ids, &n_ids, &keys);
 	if (err) {
@@ -300,7 +300,8 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 	*d = (struct desk_stream){ .taken = true, .lcore_i = dp->desk_recordings[spec->recording].lcore_i,
 		                   .address_i = spec->address_i, .udp_port = spec->udp_port,
 		                   .rtcp_port = spec->rtcp_port, .recording = spec->recording,
-		                   .secure = spec->secure, .next_generation = d->next_generation };
+		                   .secure = spec->secure, .next_generation = d->next_generation, .life = d->life,
+		                   .cookie = cookie };
 	if (n_ids != 0)
 		desk_keys_commit(dp, handle, ids, n_ids);
 	port_mark(dp, spec->address_i, spec->udp_port, true);
@@ -308,7 +309,7 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 	dp->streams_of[spec->address_i]++;
 	dp->desk_recordings[spec->recording].n_streams++;
 	c->stream = &dp->streams.slots[handle];
-	stream_init(c->stream, handle, spec, keys);
+	stream_init(c->stream, handle, d->life, spec, keys);
 	c->recording = &dp->recordings[spec->recording];
 	c->cookie = cookie;
 	dp->outstanding++;

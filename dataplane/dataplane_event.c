@@ -70,7 +70,7 @@ on_command_back(struct dataplane *dp, struct command *c, struct delivery *to)
 	struct dataplane_event e = { .err = c->err, .cookie = c->cookie, .recording = c->recording->handle,
 		                     .stream = c->stream != NULL ? c->stream->handle : DATAPLANE_NONE };
 	bool silent = c->kind == COMMAND_RECORDING_SEAL || c->kind == COMMAND_RECORDING_PAUSE ||
-	              c->kind == COMMAND_STREAM_HURRY;
+	              c->kind == COMMAND_STREAM_HURRY || c->kind == COMMAND_STREAM_SEND;
 
 	if (!silent)
 		e.kind = event_of[c->kind];
@@ -171,6 +171,8 @@ dataplane_poll(struct dataplane *dp, void (*on_event)(void *ctx, const struct da
 	}
 	for (uint16_t w = 0; w < dp->n_writers; w++)
 		poll_writer(dp, w, &to, max);
+	if (to.n < max)
+		to.n += desk_punts_poll(dp, on_event, ctx, max - to.n);
 	return to.n;
 }
 

@@ -280,14 +280,3 @@ dataplane_stream_rekey(struct dataplane *dp, uint32_t stream, const struct strea
 	desk_post(dp, d->lcore_i, c);
 	return SRS_OK;
 }
-
-enum srs_err
-dataplane_stream_send(struct dataplane *dp, uint32_t stream, const struct media_address *to, struct span datagram)
-{
-	struct desk_stream *d = desk_stream_of(dp, stream);
-
-	(void)to;
-	if (d == NULL)
-		return SRS_ERR_STATE;
-	return datagram.len > STREAM_DATAGRAM_MAX ? SRS_ERR_LIMIT : SRS_ERR_UNSUPPORTED;	/* no port sends yet */
-}

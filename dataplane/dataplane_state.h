@@ -33,6 +33,8 @@ struct desk_recording {
 	uint8_t id[REEL_ID_SIZE];
 };
 
+#define DESK_SOURCES 4	/* of DTLS records: the peer, and strangers */
+
 struct desk_stream {
 	bool taken, removing;
 	uint16_t lcore_i;
@@ -47,6 +49,14 @@ struct desk_stream {
 	uint16_t next_generation;
 	uint8_t n_named;
 	uint8_t named[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
+	/* DTLS */
+	uint32_t life;		/* counts the streams of this handle */
+	uint64_t cookie;	/* of stream_add: its records come with it */
+	uint8_t n_heard;
+	struct {
+		struct media_address address;
+		struct link link;
+	} heard[DESK_SOURCES];	/* where records came from, newest first */
 };
 
 struct dataplane {
@@ -94,6 +104,10 @@ struct seal_order *desk_order(const struct dataplane *dp, uint32_t handle, const
 struct command *desk_stream_command(struct dataplane *dp, uint32_t stream, enum command_kind kind, uint64_t cookie);
 /** The stream behind a handle; NULL: there is none, or it is being removed. */
 struct desk_stream *desk_stream_of(struct dataplane *dp, uint32_t handle);
+
+/** Hand on DTLS records, at most `max`. @return how many */
+unsigned int desk_punts_poll(struct dataplane *dp, void (*on_event)(void *ctx, const struct dataplane_event *e), void *ctx,
+                             unsigned int max);
 
 /* ---- keys ---- */
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "dataplane/bucket.h"
+
 struct trial {
 	struct unprotect_engine *engine;
 	struct rx_packet *p;

@@ -48,18 +48,4 @@ bool join_packet(struct unprotect_engine *e, struct rx_packet *p, const struct j
  */
 enum unprotect_result join_rtcp(struct srtcp *c, struct rx_packet *p, const struct join_time *time);
 
-/** Take from a token bucket that holds `burst`, one each `cost_tsc`. */
-static inline bool
-bucket_take(uint64_t *paid_tsc, uint64_t now_tsc, uint64_t cost_tsc, unsigned int burst)
-{
-	uint64_t floor_tsc = now_tsc - burst * cost_tsc;
-
-	if ((int64_t)(*paid_tsc - floor_tsc) < 0)
-		*paid_tsc = floor_tsc;
-	if ((int64_t)(now_tsc - *paid_tsc) < (int64_t)cost_tsc)
-		return false;
-	*paid_tsc += cost_tsc;
-	return true;
-}
-
 #endif

@@ -42,6 +42,52 @@ command_back(struct lcore *lc, struct command *c)
 	srs_assert(pushed);	/* the ring holds the whole pool */
 }
 
+/* By the link that control knows of, else by what the wire says. */
+static bool
+link_find(struct lcore *lc, const struct command *c, struct link *l)
+{
+	const struct media_address *from = &lc->spec.steer->address[c->stream->address_i];
+	uint8_t mac[REPLY_MAC_SIZE], question[NEIGHBOUR_QUESTION_MAX], *frame;
+	uint32_t question_len;
+	struct rte_mbuf *m;
+	bool known;
+
+	*l = c->u.send.link;
+	if (l->len != 0)
+		return true;
+	known = neighbour_find(&lc->neighbours, from, &c->u.send.to, lc->recorder.now_tsc, lc->spec.mac, mac, question,
+	                       &question_len);
+	m = question_len != 0 ? transmit_take(&lc->transmit, &frame) : NULL;
+	if (m != NULL) {
+		memcpy(frame, question, question_len);
+		transmit_send(&lc->transmit, m, question_len);
+	}
+	link_to(l, mac, lc->spec.mac, c->u.send.to.ip_version);
+	return known;
+}
+
+static void
+send_datagram(struct lcore *lc, const struct command *c)
+{
+	struct media_address from = lc->spec.steer->address[c->stream->address_i];
+	const struct note *note = c->u.send.datagram;
+	struct rte_mbuf *m;
+	uint8_t *frame;
+	struct link l;
+
+	if (!link_find(lc, c, &l)) {
+		counter_add(&lc->counters.tx_dtls_nowhere, 1);
+		return;
+	}
+	m = transmit_take(&lc->transmit, &frame);
+	if (m == NULL)
+		return;
+	from.udp_port = c->stream->udp_port;
+	memcpy(frame + datagram_payload_at(&l, from.ip_version), note->bytes, note->len);
+	if (transmit_send(&lc->transmit, m, datagram_finish(frame, &l, &from, &c->u.send.to, note->len)))
+		counter_add(&lc->counters.tx_dtls, 1);
+}
+
 static unsigned int
 commands_take(struct lcore *lc)
 {
@@ -55,7 +101,10 @@ commands_take(struct lcore *lc)
 		lc->current = NULL;
 		if (c->kind == COMMAND_STREAM_ADD)
 			replay_arm(&lc->replay, lc->recorder.now_tsc);
-		if (command_run(c, &lc->recorder, lc->spec.streams, &lc->generations)) {
+		if (c->kind == COMMAND_STREAM_SEND) {
+			send_datagram(lc, c);
+			command_back(lc, c);
+		} else if (command_run(c, &lc->recorder, lc->spec.streams, &lc->generations)) {
 			command_back(lc, c);
 		} else if (c->kind == COMMAND_NOTE) {
 			lc->current = c;	/* goes on in the next turn, before all that was posted later */
@@ -131,26 +180,14 @@ lcore_turn(struct lcore *lc)
 static void
 announce(struct lcore *lc)
 {
-	struct rte_mempool *pool = NULL;
-	struct rte_eth_rxq_info info;
-
-	if (rte_eth_rx_queue_info_get(lc->spec.port_id, lc->spec.queue_id, &info) == 0)
-		pool = info.mp;
-	for (uint16_t i = 0; pool != NULL && i < lc->spec.steer->n_addresses; i++) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-		uint32_t len;
+	for (uint16_t i = 0; i < lc->spec.steer->n_addresses; i++) {
+		uint8_t *frame;
+		struct rte_mbuf *m = transmit_take(&lc->transmit, &frame);
 
 		if (m == NULL)
 			return;
-		len = reply_announce(&lc->spec.steer->address[i], lc->spec.mac, rte_pktmbuf_mtod(m, uint8_t *));
-		m->data_len = (uint16_t)len;
-		m->pkt_len = len;
-		if (rte_eth_tx_burst(lc->spec.port_id, lc->spec.queue_id, &m, 1) == 1) {
+		if (transmit_send(&lc->transmit, m, reply_announce(&lc->spec.steer->address[i], lc->spec.mac, frame)))
 			counter_add(&lc->counters.tx_replies, 1);
-		} else {
-			rte_pktmbuf_free(m);
-			counter_add(&lc->counters.tx_dropped, 1);
-		}
 	}
 }
 
@@ -215,6 +252,10 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 	if (spec->one_cpu && lc->idle_sleep_us == 0)
 		lc->idle_sleep_us = 200;
 	lc->turn = 1;
+	lc->transmit = (struct transmit){ .port_id = spec->port_id, .queue_id = spec->queue_id,
+		                          .pool = spec->pool, .counters = &lc->counters };
+	memcpy(lc->transmit.mac, spec->mac, sizeof(spec->mac));
+	neighbour_init(&lc->neighbours, spec->config, tsc_hz);
 	r = &lc->recorder;
 	r->chunks = &lc->chunks;
 	r->streams = &lc->pool;
@@ -236,6 +277,8 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = spsc_create(&lc->events, spec->n_commands);
 	if (!err)
 		err = spsc_create(&lc->generations.retired, spec->n_keysets);
+	if (!err && spec->config->srtp.enabled && spec->config->srtp.dtls)
+		err = punts_create(&lc->punts);
 	if (!err && spec->file)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
@@ -301,6 +344,7 @@ lcore_destroy(struct lcore *lc)
 	spsc_destroy(lc->commands);
 	spsc_destroy(lc->events);
 	spsc_destroy(lc->generations.retired);
+	punts_destroy(&lc->punts);
 	stream_pool_destroy(&lc->pool);
 	chunk_pool_destroy(&lc->chunks);
 	free(lc->joined);

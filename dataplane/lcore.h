@@ -12,14 +12,18 @@
 #include "crypto/unprotect.h"
 #include "dataplane/command.h"
 #include "dataplane/generation.h"
+#include "dataplane/neighbour.h"
+#include "dataplane/punt.h"
 #include "dataplane/recording.h"
 #include "dataplane/replay.h"
 #include "dataplane/reply.h"
 #include "dataplane/selftest.h"
 #include "dataplane/steer.h"
+#include "dataplane/transmit.h"
 #include "dataplane/writer.h"
 
 struct rte_mbuf;
+struct rte_mempool;
 
 #define BURST_MAX 32
 #define RX_LONG_MAX  4	/* packets longer than a buffer, of one burst */
@@ -28,6 +32,7 @@ struct rte_mbuf;
 struct lcore_spec {
 	uint16_t lcore_i;
 	uint16_t port_id, queue_id;
+	struct rte_mempool *pool;	/* for what it sends; NULL: the port sends nothing */
 	bool file;		/* profile pcap */
 	bool answers;		/* no kernel behind the port: this lcore does ARP, ND and echo */
 	uint8_t mac[REPLY_MAC_SIZE];
@@ -63,6 +68,9 @@ struct lcore {
 	struct unprotect_engine *engine;
 	struct srtcp *srtcp;
 	struct generations generations;
+	struct transmit transmit;
+	struct neighbours neighbours;
+	struct punts punts;	/* none where srtp.dtls is off */
 	struct replay replay;	/* profile pcap */
 	uint8_t *joined;	/* RX_LONG_MAX places: packets that came in several buffers, for the length of a burst */
 	struct command *current;	/* a document that is being copied */

@@ -189,6 +189,14 @@ admit_held(struct lcore *lc, const struct rx_packet *second)
 	stream_hold_drop(s, &lc->pool);
 }
 
+static void
+rx_dtls(struct lcore *lc, struct rx_packet *p)
+{
+	p->verdict = punt_take(&lc->punts, p, lc->recorder.now_tsc, lc->spec.clock->tsc_hz, lc->spec.mac);
+	if (p->verdict != RX_DTLS)
+		counter_add(&p->stream->drops, 1);
+}
+
 /* A burst before the engine wants them: 20,000 streams' keys are in no cache, and this takes 40 ns a packet off AES-CM and
  * 100 ns off AEAD (bench/run pipeline). */
 static inline void
@@ -210,6 +218,10 @@ rx_source(struct lcore *lc, struct rx_packet pkt[], uint16_t n)
 
 		if (p->verdict != RX_PENDING)
 			continue;
+		if (unlikely(p->kind == PACKET_DTLS)) {
+			rx_dtls(lc, p);
+			continue;
+		}
 		rte_prefetch0(p->stream->recording);
 		keys_prefetch(p->stream);
 		switch (stream_source_check(p->stream, p, lc->recorder.wall_ns, &lc->pool, &lc->counters)) {
@@ -527,6 +539,7 @@ rx_reply(struct lcore *lc, struct rx_packet pkt[], struct rte_mbuf *m[], uint16_
 
 		if (likely(!pkt[i].for_reply) || !lc->spec.answers)
 			continue;
+		neighbour_hear(&lc->neighbours, rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len, lc->recorder.now_tsc);
 		room = (uint32_t)m[i]->data_len + rte_pktmbuf_tailroom(m[i]);
 		len = reply_build(lc->spec.steer, lc->spec.mac, rte_pktmbuf_mtod(m[i], uint8_t *), m[i]->data_len, room);
 		if (len == 0)

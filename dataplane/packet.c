@@ -17,6 +17,8 @@
 #define IPV6_FRAGMENT     44
 #define IPV6_DESTINATION  60
 #define UDP_SIZE 8
+#define DTLS_RECORD_SIZE 13	/* header. @rfc 6347 §4.1 */
+#define STUN_SIZE 20	/* header. @rfc 8489 §5 */
 
 uint64_t
 packet_sum(const uint8_t *bytes, uint32_t len)
@@ -91,6 +93,18 @@ rtp_header_fits(const uint8_t *b, uint32_t len)
 	return len >= need;
 }
 
+/* What else may come to an RTP port. @rfc 7983 §7 */
+static void
+parse_other(struct rx_packet *p)
+{
+	const uint8_t *b = p->bytes;
+
+	if (p->len >= DTLS_RECORD_SIZE && b[0] >= 20 && b[0] <= 63)
+		p->kind = PACKET_DTLS;
+	else
+		p->verdict = p->len >= STUN_SIZE && b[0] <= 3 ? RX_DROP_STUN : RX_DROP_NOT_RTP;
+}
+
 static void
 parse_rtp(struct rx_packet *p)
 {
@@ -98,7 +112,7 @@ parse_rtp(struct rx_packet *p)
 
 	/* RTCP's shortest packet has 8 bytes (an empty RR), RTP's header 12 */
 	if (p->len < 8 || b[0] >> 6 != 2) {
-		p->verdict = RX_DROP_NOT_RTP;
+		parse_other(p);
 		return;
 	}
 	p->kind = rtp_is_rtcp(b) ? PACKET_RTCP : PACKET_RTP;
@@ -264,6 +278,7 @@ packet_parse(const struct steer *steer, uint16_t lcore_i, uint8_t *frame, uint32
 	out->verdict = RX_PENDING;
 	out->kind = PACKET_RTP;
 	out->for_reply = false;
+	out->frame = frame;
 	out->address_i = PACKET_ADDRESS_NONE;
 	out->udp_port = 0;
 	out->stream = NULL;

@@ -16,7 +16,7 @@
 #define PACKET_EXTENSIONS_MAX 4	/* IPv6 extension headers walked; more: rx_drop_ip */
 #define PACKET_ADDRESS_NONE   0	/* slot_of[0][0] is empty, so what did not parse finds no stream there */
 
-enum packet_kind { PACKET_RTP, PACKET_RTCP };
+enum packet_kind { PACKET_RTP, PACKET_RTCP, PACKET_DTLS };
 
 struct stream;
 struct ssrc;
@@ -32,6 +32,7 @@ struct rx_packet {
 	uint16_t len;		/* of the RTP or RTCP packet */
 	uint8_t *bytes;
 	const uint8_t *source_ip;	/* in the packet */
+	const uint8_t *frame;	/* its Ethernet header */
 	struct stream *stream;
 	struct ssrc *ssrc;
 	struct unprotect_op op;

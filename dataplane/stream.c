@@ -73,7 +73,7 @@ stream_pool_destroy(struct stream_pool *pool)
 static void
 source_take(struct stream *s, const struct stream_spec *spec)
 {
-	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & STREAM_F_SECURE));
+	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & (STREAM_F_SECURE | STREAM_F_DTLS)));
 	memset(s->source_ip, 0, sizeof(s->source_ip));
 	s->source_version = 0;
 	s->source_port = 0;
@@ -88,12 +88,13 @@ source_take(struct stream *s, const struct stream_spec *spec)
 }
 
 void
-stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec, struct keyset *keys)
+stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec, struct keyset *keys)
 {
 	memset(s, 0, sizeof(*s));
 	s->handle = handle;
 	s->keys = keys;
-	s->flags = spec->secure ? STREAM_F_SECURE : 0;
+	s->life = life;
+	s->flags = (uint8_t)((spec->secure ? STREAM_F_SECURE : 0) | (spec->dtls ? STREAM_F_DTLS : 0));
 	s->number = spec->number;
 	s->address_i = spec->address_i;
 	s->udp_port = spec->udp_port;

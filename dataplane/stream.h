@@ -78,6 +78,7 @@ struct hold {
 #define STREAM_F_LOCKED_PORT 0x02	/* and its port: latched */
 #define STREAM_F_INACTIVE    0x04	/* on hold: counted, not recorded */
 #define STREAM_F_SECURE      0x08	/* SRTP: for life. Nothing counts as heard that did not authenticate */
+#define STREAM_F_DTLS        0x10	/* DTLS records of its source go to control; for life */
 
 struct stream {
 	/* line 0: every packet */
@@ -108,6 +109,8 @@ struct stream {
 	struct stream *retire_next, *retire_previous;	/* of the lcore: with keys that retire */
 	bool retiring;		/* in that list */
 	struct join join;
+	uint64_t punt_paid_tsc;	/* token bucket of DTLS records */
+	uint32_t life;		/* of the slot: which of its streams this is */
 };
 static_assert(offsetof(struct stream, first) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
 static_assert(offsetof(struct stream, more) == 4 * SRS_CACHE_LINE, "the first SSRC moved");
@@ -140,8 +143,8 @@ SRS_MUST_CHECK enum srs_err stream_pool_create(struct stream_pool *pool, uint32_
                                                uint32_t recordings_max);
 void stream_pool_destroy(struct stream_pool *pool);
 
-/** Fill a free slot; `keys` becomes the slot's. @thread control */
-void stream_init(struct stream *s, uint32_t handle, const struct stream_spec *spec, struct keyset *keys);
+/** Fill a free slot; `keys` becomes the slot's. @param life  counts the streams that this slot had @thread control */
+void stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec, struct keyset *keys);
 /** Take another source or hold state. @thread lcore */
 void stream_update(struct stream *s, const struct stream_spec *spec, struct stream_pool *pool, struct counters *c);
 /** Give back what the slot drew from the pools. @thread lcore */

@@ -142,7 +142,7 @@ stream_install_as(struct fx *fx, const struct stream_spec *spec, struct keyset *
 	struct stream *s = &fx->streams.slots[1];
 
 	c->stream = s;
-	stream_init(s, 1, spec, keys);
+	stream_init(s, 1, 0, spec, keys);
 	assert_int_equal(turn(fx), 1);
 	return s;
 }

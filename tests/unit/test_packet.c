@@ -173,6 +173,50 @@ version_and_lengths_of_rtp_are_checked(void **state)
 }
 
 static void
+what_else_comes_to_a_media_port_is_told_apart_by_its_first_byte(void **state)
+{
+	struct fx fx = *(struct fx *)*state;
+	static const struct {
+		uint8_t first, verdict, kind;
+	} rows[] = {
+		{ 0, RX_DROP_STUN, PACKET_RTP }, { 3, RX_DROP_STUN, PACKET_RTP }, { 4, RX_DROP_NOT_RTP, PACKET_RTP },
+		{ 19, RX_DROP_NOT_RTP, PACKET_RTP }, { 20, RX_PENDING, PACKET_DTLS }, { 63, RX_PENDING, PACKET_DTLS },
+		{ 64, RX_DROP_NOT_RTP, PACKET_RTP }, { 127, RX_DROP_NOT_RTP, PACKET_RTP }, { 128, RX_PENDING, PACKET_RTP },
+		{ 192, RX_DROP_NOT_RTP, PACKET_RTP },
+	};
+
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t packet[20] = { rows[i].first };
+		struct rx_packet p;
+
+		fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, sizeof(packet));
+		p = parse(&fx, fx.frame, fx.len);
+		assert_int_equal(p.verdict, rows[i].verdict);
+		assert_int_equal(p.kind, rows[i].kind);
+		fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, 12);	/* too short for any header but RTP's */
+		p = parse(&fx, fx.frame, fx.len);
+		assert_int_equal(p.verdict, rows[i].first == 128 ? RX_PENDING : RX_DROP_NOT_RTP);
+	}
+}
+
+static void
+a_header_extension_must_fit(void **state)
+{
+	struct fx fx = *(struct fx *)*state;
+	uint8_t packet[64] = { 0x91, [18] = 0, [19] = 2 };	/* one CSRC, then an extension of two words */
+
+	fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, 28);
+	assert_int_equal(parse(&fx, fx.frame, fx.len).verdict, RX_PENDING);
+	fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, 27);
+	assert_int_equal(parse(&fx, fx.frame, fx.len).verdict, RX_DROP_NOT_RTP);
+	fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, 19);
+	assert_int_equal(parse(&fx, fx.frame, fx.len).verdict, RX_DROP_NOT_RTP);
+	packet[18] = 0xff;
+	fx.len = px_udp(fx.frame, PX_SOURCE, 1, 20000, packet, 64);
+	assert_int_equal(parse(&fx, fx.frame, fx.len).verdict, RX_DROP_NOT_RTP);
+}
+
+static void
 absent_and_partial_udp_checksums_are_accepted(void **state)
 {
 	struct fx fx = *(struct fx *)*state;
@@ -266,6 +310,8 @@ main(void)
 		cmocka_unit_test(one_and_two_vlan_tags_are_passed_a_third_is_not),
 		cmocka_unit_test(each_defect_has_its_verdict),
 		cmocka_unit_test(version_and_lengths_of_rtp_are_checked),
+		cmocka_unit_test(what_else_comes_to_a_media_port_is_told_apart_by_its_first_byte),
+		cmocka_unit_test(a_header_extension_must_fit),
 		cmocka_unit_test(absent_and_partial_udp_checksums_are_accepted),
 		cmocka_unit_test(ipv6_extension_headers_are_walked_to_a_bound),
 		cmocka_unit_test(anothers_address_is_misrouted),
