@@ -32,6 +32,7 @@ wire_open(struct wire *w, const struct wire_faults *faults, uint32_t *seed)
 void
 wire_secure(struct wire *w, struct protect *protect)
 {
+	wire_flush(w); /* it is under the old key */
 	w->protect = protect;
 	if (w->memory != NULL)
 		w->memory->n = 0;
