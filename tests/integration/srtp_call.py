@@ -124,7 +124,8 @@ def check_seals(recorder, runs, rows):
     made, dropped = (sum(run.sent[k] for run in runs) for k in ("packets_made", "dropped"))
     again = sum(run.sent["duplicated"] + run.sent["replays"] for run in runs)
     recorded, lost, duplicates = (sum(s[k] for s in streams) for k in ("recorded", "lost_upstream", "duplicates"))
-    check(recorded == made - dropped, f"seals: {recorded} recorded of {made - dropped}")
+    early = recorder.metrics()["rx_drop_no_key"]
+    check(recorded == made - dropped - early, f"seals: {recorded} recorded of {made - dropped}, {early:.0f} before their key")
     late = recorder.metrics()["rx_drop_late"]
     check(duplicates + late == again, f"seals: {duplicates} duplicates, {late:.0f} too old, of {again}")
     check(0 <= dropped - lost <= 4 * len(streams), f"seals: {lost} lost of {dropped} (the ends of a stream cannot be seen)")
