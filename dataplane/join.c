@@ -17,7 +17,14 @@ struct trial {
 static bool
 may_try(struct trial *t)
 {
-	if (t->n_tries == JOIN_TRIES_MAX)
+	return t->n_tries++ < JOIN_TRIES_MAX;
+}
+
+/* Beyond the likely places every tag but a packet's first is paid for. */
+static bool
+may_search(struct trial *t)
+{
+	if (t->n_tries >= JOIN_TRIES_MAX)
 		return false;
 	if (t->n_tries != 0 && !bucket_take(&t->p->stream->join.paid_tsc, t->time->now_tsc,
 	                                    t->time->tsc_hz / JOIN_EXTRA_HZ, JOIN_EXTRA_HZ))
@@ -117,6 +124,20 @@ likely_place(struct trial *t, struct keyset *ks, const struct ssrc *tried, uint3
 	       (guess != 0 && may_try(t) && verifies_at(t, ks, NULL, 0));
 }
 
+/* Which ROC beyond the likely ones the search tries at a step, counted from 0: always two new ones and then one again, the
+ * lower the more often (ruler function: 0 1 0 2 0 1 0 3). For a broken packet takes its steps as well, and a true one
+ * must not wait for the next round to have its ROC tried. */
+static uint32_t
+roc_at(uint32_t step)
+{
+	uint32_t round;
+
+	if (step < 3)
+		return step; /* one packet's */
+	round = (step - 3) / 3;
+	return (step - 3) % 3 == 2 ? (uint32_t)__builtin_ctz(round + 1) : 3 + 2 * round + (step - 3) % 3;
+}
+
 /* The search goes on where the last packet's ended. */
 static bool
 search(struct trial *t, struct keyset *const keys[], unsigned int n, uint32_t guess)
@@ -126,19 +147,18 @@ search(struct trial *t, struct keyset *const keys[], unsigned int n, uint32_t gu
 	for (unsigned int i = 0; i < 2 * JOIN_TRIES_MAX; i++) {
 		struct keyset *ks;
 		struct ssrc *x;
-		uint64_t step, roc;
+		uint64_t roc;
 
-		if (j->cursor >= n * JOIN_ROC_MAX)
+		if (roc_at(j->cursor / n) >= JOIN_ROC_MAX)
 			j->cursor = 0;
 		ks = keys[j->cursor % n];
-		step = j->cursor / n;
 		x = stream_ssrc_under(t->p->stream, t->ssrc, ks->generation);
-		roc = (x != NULL ? roc_after(x, t->seq) : 0) + 1ull + step;
+		roc = (x != NULL ? roc_after(x, t->seq) : 0) + 1ull + roc_at(j->cursor / n);
 		if (roc > UINT32_MAX || (x == NULL && roc == guess)) {	/* there is none; that was tried */
 			j->cursor++;
 			continue;
 		}
-		if (!may_try(t))
+		if (!may_search(t))
 			return false;	/* it goes on from here */
 		j->cursor++;
 		if (verifies_at(t, ks, x, (uint32_t)roc))

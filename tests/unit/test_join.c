@@ -207,6 +207,87 @@ forgeries_buy_no_more_than_ten_tries_a_second(void **state)
 	sender_free(&stranger);
 }
 
+/* Every ROC of the search comes up, the small ones soon again. */
+static void
+broken_packets_first_do_not_hide_a_small_roc(void **state)
+{
+	struct fx *fx = *state;
+
+	for (uint32_t roc = 1; roc <= 4; roc++) {
+		struct sender snd;
+		struct command *c;
+		struct stream *s;
+		unsigned int n_true = 0;
+
+		sender_make(&snd, SRTP_AES_CM_128_HMAC_SHA1_80, 1, "");
+		s = stream_secure(fx, &snd.master);
+		for (uint16_t seq = 100; !s->first.used && n_true < 60; seq++) {
+			uint8_t packet[SENDER_PACKET_MAX];
+			size_t len = sender_rtp(&snd, SSRC, seq, packet);
+			struct burst b = { .fx = fx };
+
+			if (seq == 100) {	/* not sent: it only lets the sender know the SSRC */
+				sender_roc(&snd, SSRC, roc);
+				continue;
+			}
+			if (seq % 4 == 1) {	/* each fourth with a broken copy in front, the first one too */
+				packet[40] ^= 1;
+				add(&b, PX_SOURCE, 5004, packet, len);
+				packet[40] ^= 1;
+			}
+			add(&b, PX_SOURCE, 5004, packet, len);
+			run(&b);
+			n_true++;
+			s->join.paid_tsc -= s->join.paid_tsc == 0 ? 0 : fx->clock.tsc_hz / 50;	/* as if 20 ms had passed */
+		}
+		assert_true(s->first.used);
+		assert_int_equal(s->first.highest >> 16, roc);
+		c = post(fx, COMMAND_STREAM_REMOVE);
+		c->stream = s;
+		assert_int_equal(turn(fx), 1);
+		sender_free(&snd);
+	}
+}
+
+/* A sender changes keys while somebody sprays its stream; its rollover counter goes on, or begins anew. */
+static void
+new_keys_are_found_when_forgeries_spent_everything(void **state)
+{
+	struct fx *fx = *state;
+	uint8_t packet[SENDER_PACKET_MAX];
+	struct sender first, goes_on, anew;
+	struct burst b = { .fx = fx };
+	struct stream *s;
+	size_t len;
+
+	sender_make(&first, SRTP_AES_CM_128_HMAC_SHA1_80, 1, "");
+	sender_make(&goes_on, SRTP_AEAD_AES_128_GCM, 2, "");
+	sender_make(&anew, SRTP_AES_CM_128_HMAC_SHA1_80, 3, "");
+	s = stream_secure(fx, &first.master);
+	one(fx, &first, SSRC, 65535);
+	one(fx, &first, SSRC, 0);
+	fx->lc->spec.clock = &(struct clock){ .tsc_hz = 1ull << 60 };
+	s->join.paid_tsc = UINT64_MAX / 4;	/* nothing to spend */
+	rekey(fx, &goes_on.master, 1, 0);
+	(void)sender_rtp(&goes_on, SSRC, 1, packet);
+	sender_roc(&goes_on, SSRC, 1);
+	one(fx, &goes_on, SSRC, 2);
+	one(fx, &first, SSRC, 1);	/* was on the way */
+	rekey(fx, &anew.master, 1, 0);
+	one(fx, &anew, SSRC, 3);
+	assert_int_equal(verdicts(fx, RX_RECORDED), 5);
+	len = sender_rtcp(&anew, packet, sender_report(packet, SSRC, 1));
+	add(&b, PX_SOURCE, 5004, packet, len);
+	len = sender_rtcp(&goes_on, packet, sender_report(packet, SSRC, 2));
+	add(&b, PX_SOURCE, 5004, packet, len);
+	run(&b);
+	assert_int_equal(verdicts(fx, RX_RECORDED_RTCP), 2);
+	fx->lc->spec.clock = &fx->clock;
+	sender_free(&first);
+	sender_free(&goes_on);
+	sender_free(&anew);
+}
+
 static void
 after_silence_the_next_roc_is_tried_and_the_rest_of_the_burst_follows(void **state)
 {
@@ -508,6 +589,8 @@ main(void)
 		ROW(a_late_join_at_roc_7_is_found_within_four_packets),
 		ROW(the_search_reaches_its_last_roc_and_begins_again),
 		ROW(forgeries_buy_no_more_than_ten_tries_a_second),
+		ROW(broken_packets_first_do_not_hide_a_small_roc),
+		ROW(new_keys_are_found_when_forgeries_spent_everything),
 		ROW(after_silence_the_next_roc_is_tried_and_the_rest_of_the_burst_follows),
 		ROW(each_ssrc_has_its_own_roc_and_the_fifth_pushes_out_the_least_recent),
 		ROW(contexts_that_the_burst_counts_on_stay),
