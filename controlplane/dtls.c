@@ -19,6 +19,7 @@
 
 #define DATAGRAMS_MAX 1024	/* on their way to the thread: each awaited handshake has at most a flight of four */
 #define REPORTS_MAX   512	/* on their way to control */
+#define HELD_MAX      16	/* datagrams of one turn: a flight has fewer */
 #define WAIT_NS       1000000	/* between two looks for a report that control gives back */
 #define NS_PER_MS     UINT64_C(1000000)
 
@@ -80,6 +81,8 @@ struct dtls {
 	uint32_t n_free_datagrams;
 	/* the thread's */
 	struct seat *timed;
+	struct report *held[HELD_MAX];	/* datagrams of this turn */
+	unsigned int n_held;
 	bool reported;			/* since control was woken last */
 	int wake_fd;			/* control writes: commands, stop */
 	int event_fd;			/* the thread writes: events */
@@ -139,6 +142,24 @@ report_push(struct dtls *d, struct report *r)
 }
 
 static void
+held_push(struct dtls *d)
+{
+	for (unsigned int i = 0; i < d->n_held; i++)
+		report_push(d, d->held[i]);
+	d->n_held = 0;
+}
+
+/* Datagrams wait for the end of the turn, so that keys go before the Finished that lets the peer use them: the first
+ * packet of media may be on its way as soon as that arrives. */
+static void
+report_hold(struct dtls *d, struct report *r)
+{
+	if (d->n_held == HELD_MAX)
+		held_push(d);
+	d->held[d->n_held++] = r;
+}
+
+static void
 text_keep(struct report *r, const char *text)
 {
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", text);
@@ -182,7 +203,10 @@ on_association_event(void *ctx, const struct dtls_event *e)
 		r->event.u.ended = r->detail;
 		break;
 	}
-	report_push(d, r);
+	if (e->kind == DTLS_EVENT_SEND)
+		report_hold(d, r);
+	else
+		report_push(d, r);
 }
 
 /* ---- the thread: commands and time ---- */
@@ -267,6 +291,7 @@ command_run(struct dtls *d, struct command *c)
 		seat_close(d, seat);
 		break;
 	}
+	held_push(d);
 }
 
 /* Run what is due. @return milliseconds until the next is; -1: none */
@@ -282,6 +307,7 @@ time_run(struct dtls *d)
 		next = seat->next;
 		if (at <= now) {
 			dtls_association_on_time(seat->association, now);
+			held_push(d);
 			seat_time(d, seat, now);
 			at = dtls_association_due(seat->association, now);
 		}

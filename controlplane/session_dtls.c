@@ -190,6 +190,8 @@ note_rule(struct session *s, const struct session_stream *st, const char *rule)
 	if (json != NULL && st->recording != NULL)
 		session_note(s, st->recording, REEL_FRAME_DEVIATIONS, span_of_text(json));
 	free(json);
+	if (s->state == SESSION_RECORDING || s->state == SESSION_PAUSED)
+		session_recordings_publish(s);	/* their number stands in the catalog */
 }
 
 static void

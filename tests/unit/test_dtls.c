@@ -102,6 +102,7 @@ on_event(void *ctx, uint32_t association, const struct dtls_event *e)
 			peer_take(&c->peer, &d, &c->to_us);
 		break;
 	case DTLS_EVENT_KEYS:
+		assert_false(c->peer.done && SSL_is_server(c->peer.ssl) == 0);	/* keys before what lets a client use them */
 		c->n_keys++;
 		c->keys = *e->u.keys;
 		assert_memory_equal(&e->peer, &signalled, sizeof(signalled));
