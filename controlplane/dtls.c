@@ -383,19 +383,15 @@ pools_make(struct dtls *d)
 }
 
 static enum srs_err
-thread_start(struct dtls *d)
+fds_make(struct dtls *d)
 {
 	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	d->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (d->wake_fd < 0 || d->event_fd < 0 || pthread_create(&d->thread, NULL, dtls_run, d) != 0)
-		return SRS_ERR_IO;
-	d->running = true;
-	(void)pthread_setname_np(d->thread, "dtls");
-	return SRS_OK;
+	return d->wake_fd < 0 || d->event_fd < 0 ? SRS_ERR_IO : SRS_OK;
 }
 
 enum srs_err
-dtls_start(struct dtls **out, const struct dtls_settings *settings, char *why, size_t why_len)
+dtls_create(struct dtls **out, const struct dtls_settings *settings, char *why, size_t why_len)
 {
 	struct dtls *d = calloc(1, sizeof(*d));
 	enum srs_err err = SRS_ERR_NOMEM;
@@ -417,16 +413,28 @@ dtls_start(struct dtls **out, const struct dtls_settings *settings, char *why, s
 	if (err == SRS_OK)
 		err = pools_make(d);
 	if (err == SRS_OK)
-		err = thread_start(d);
+		err = fds_make(d);
 	if (err)
 		goto failed;
 	*out = d;
 	return SRS_OK;
 failed:
-	(void)snprintf(why, why_len, "the DTLS thread cannot start (%s): lower limits.streams_max or set srtp.dtls=false",
+	(void)snprintf(why, why_len, "DTLS cannot be set up (%s): lower limits.streams_max or set srtp.dtls=false",
 	               srs_err_name(err));
 	dtls_stop(d);
 	return err;
+}
+
+enum srs_err
+dtls_start(struct dtls *d, char *why, size_t why_len)
+{
+	if (pthread_create(&d->thread, NULL, dtls_run, d) != 0) {
+		(void)snprintf(why, why_len, "the DTLS thread cannot start: raise the limit of threads or set srtp.dtls=false");
+		return SRS_ERR_IO;
+	}
+	d->running = true;
+	(void)pthread_setname_np(d->thread, "dtls");
+	return SRS_OK;
 }
 
 void

@@ -26,10 +26,12 @@ struct dtls_settings {
 	uint32_t associations_max;	/* limits.streams_max */
 };
 
-/** Make the certificate, start the thread. @param why on failure one sentence that names the remedy
- * @thread the starter, before others use OpenSSL's heap for keys */
-SRS_MUST_CHECK enum srs_err dtls_start(struct dtls **out, const struct dtls_settings *settings, char *why,
-                                       size_t why_len);
+/** Make certificate, rings and pools. @param why on failure one sentence that names the remedy
+ * @thread the process's first, before others use OpenSSL: its heap for private keys is made here */
+SRS_MUST_CHECK enum srs_err dtls_create(struct dtls **out, const struct dtls_settings *settings, char *why,
+                                        size_t why_len);
+/** Start the thread, on the CPUs of the caller. @return IO */
+SRS_MUST_CHECK enum srs_err dtls_start(struct dtls *d, char *why, size_t why_len);
 /** Join, close everything, wipe. Accepts NULL. */
 void dtls_stop(struct dtls *d);
 

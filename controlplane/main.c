@@ -310,7 +310,7 @@ keystore_start(struct capstand *c)
 }
 
 static enum srs_err
-dtls_begin(struct capstand *c)
+dtls_make(struct capstand *c)
 {
 	const struct config *f = c->config;
 	enum srtp_suite suites[SRTP_SUITES];
@@ -326,7 +326,7 @@ dtls_begin(struct capstand *c)
 		suites[settings.n_suites] = srtp_suite_by_name(span_of_text(f->srtp.suites[settings.n_suites]));
 		settings.n_suites++;
 	}
-	return dtls_start(&c->dtls, &settings, c->why, sizeof(c->why));
+	return dtls_create(&c->dtls, &settings, c->why, sizeof(c->why));
 }
 
 static enum srs_err
@@ -380,7 +380,7 @@ capstand_start(struct capstand *c)
 	enum srs_err err = lock_take(c);
 
 	if (err == SRS_OK)	/* before threads of others use OpenSSL: it makes the heap of private keys */
-		err = dtls_begin(c);
+		err = dtls_make(c);
 	if (err == SRS_OK)
 		err = keystore_start(c);
 	if (err == SRS_OK)
@@ -391,6 +391,8 @@ capstand_start(struct capstand *c)
 		err = dataplane_start(&c->dataplane, c->config, c->keystore, c->why, sizeof(c->why));
 	if (err == SRS_OK)
 		err = keys_start(&c->keys, c->keystore, c->config, c->why, sizeof(c->why));
+	if (err == SRS_OK && c->dtls != NULL)	/* beside the lcores' CPUs, like all that starts behind the data plane */
+		err = dtls_start(c->dtls, c->why, sizeof(c->why));
 	if (err == SRS_OK) {
 		err = reactor_create(&c->reactor);
 		if (err)

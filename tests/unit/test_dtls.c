@@ -63,7 +63,7 @@ thread_start(void **state)
 	char why[200];
 
 	memset(calls, 0, sizeof(calls));
-	return dtls_start(&dtls, &settings, why, sizeof(why)) == SRS_OK ? 0 : -1;
+	return dtls_create(&dtls, &settings, why, sizeof(why)) == SRS_OK && dtls_start(dtls, why, sizeof(why)) == SRS_OK ? 0 : -1;
 }
 
 static int

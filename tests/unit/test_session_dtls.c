@@ -63,7 +63,8 @@ with_dtls(void **state)
 	memset(&peer, 0, sizeof(peer));
 	memset(&sent_to, 0, sizeof(sent_to));
 	from_peer.n = 0;
-	if (dtls_start(&f->dtls, &settings, why, sizeof(why)) != SRS_OK || fixture_set_up(f) != 0)
+	if (dtls_create(&f->dtls, &settings, why, sizeof(why)) != SRS_OK || dtls_start(f->dtls, why, sizeof(why)) != SRS_OK ||
+	    fixture_set_up(f) != 0)
 		return -1;
 	on_datagram_sent = to_peer;
 	return 0;
