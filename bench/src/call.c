@@ -281,6 +281,10 @@ open_media(struct call *c, unsigned int i)
 		call_fail(c, "cannot watch the media socket");
 	if (!secure_open(&c->secures[i], &c->plan->secure, i))
 		call_fail(c, "no random bytes for keys");
+	if (c->secures[i].kind == SECURE_DTLS) {
+		w->hello = c->plan->secure.hello;
+		w->hello_len = c->plan->secure.hello_len;
+	}
 	return c->failure[0] == '\0';
 }
 

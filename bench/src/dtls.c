@@ -133,6 +133,28 @@ dtls_identity_fingerprint(const struct dtls_identity *id)
 	return id->fingerprint;
 }
 
+size_t
+dtls_hello(const struct dtls_identity *id, uint8_t *out, size_t room)
+{
+	SSL *ssl = SSL_new(id->ctx);
+	BIO *in = BIO_new(BIO_s_mem()), *sent = BIO_new(BIO_s_mem());
+	int n = 0;
+
+	if (ssl == NULL || in == NULL || sent == NULL) {
+		BIO_free(in);
+		BIO_free(sent);
+	} else {
+		BIO_set_mem_eof_return(in, -1);
+		SSL_set_bio(ssl, in, sent);
+		SSL_set_mtu(ssl, DATAGRAM_MAX);
+		SSL_set_connect_state(ssl);
+		SSL_do_handshake(ssl);
+		n = (size_t)BIO_pending(sent) <= room ? BIO_read(sent, out, (int)room) : 0;
+	}
+	SSL_free(ssl);
+	return n > DTLS_HELLO_RANDOM + 32 ? (size_t)n : 0;
+}
+
 /* ---- handshake ---- */
 
 static void

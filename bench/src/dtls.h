@@ -15,6 +15,9 @@ struct dtls_identity;
  * @return NULL: a profile that OpenSSL does not know, or no memory */
 struct dtls_identity *dtls_identity_create(const char *profiles);
 void dtls_identity_destroy(struct dtls_identity *id);	/* accepts NULL */
+/** A ClientHello in one record, without a cookie, as a stranger would begin. @return its length; 0: no memory, or longer */
+size_t dtls_hello(const struct dtls_identity *id, uint8_t *out, size_t room);
+#define DTLS_HELLO_RANDOM 27	/* where its 32 random bytes stand: behind two headers and the version */
 /** The value of a=fingerprint: "sha-256 AB:CD:..." */
 const char *dtls_identity_fingerprint(const struct dtls_identity *id);
 

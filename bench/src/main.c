@@ -253,7 +253,7 @@ struct totals {
 	unsigned int failed, answered;
 	uint64_t setup_ms_max;
 	uint64_t made, sent, dropped, duplicated, reordered, unprotected;
-	uint64_t bad_tags, replays, forged, forged_rtcp, rekeys, ssrc_changes, handshakes;
+	uint64_t bad_tags, replays, forged, forged_rtcp, forged_dtls, rekeys, ssrc_changes, handshakes;
 	uint64_t reports_sent, reports_received, reports_bad;
 	int64_t lost_reported;
 	const char *first_failure, *suite;
@@ -274,6 +274,7 @@ add_stream(struct totals *t, const struct media_stream *m)
 	t->replays += w->replays;
 	t->forged += w->forged;
 	t->forged_rtcp += w->forged_rtcp;
+	t->forged_dtls += w->forged_dtls;
 	t->ssrc_changes += m->ssrc_changes;
 	t->reports_sent += w->reports_sent;
 	t->reports_received += m->reports_received;
@@ -313,9 +314,9 @@ print_json(const struct totals *t)
 	       n_started, t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
 	       LL(t->reordered), LL(t->setup_ms_max));
 	printf("\"suite\":\"%s\",\"handshakes\":%llu,\"bad_tags\":%llu,\"replays\":%llu,\"forged\":%llu,"
-	       "\"forged_rtcp\":%llu,\"rekeys\":%llu,\"ssrc_changes\":%llu,",
+	       "\"forged_rtcp\":%llu,\"forged_dtls\":%llu,\"rekeys\":%llu,\"ssrc_changes\":%llu,",
 	       t->suite != NULL ? t->suite : "", LL(t->handshakes), LL(t->bad_tags), LL(t->replays), LL(t->forged),
-	       LL(t->forged_rtcp), LL(t->rekeys), LL(t->ssrc_changes));
+	       LL(t->forged_rtcp), LL(t->forged_dtls), LL(t->rekeys), LL(t->ssrc_changes));
 	printf("\"reports_sent\":%llu,\"reports_received\":%llu,\"reports_bad\":%llu,\"lost_reported\":%lld,"
 	       "\"ok\":%s,\"failure\":\"%s\"}\n",
 	       LL(t->reports_sent), LL(t->reports_received), LL(t->reports_bad), (long long)t->lost_reported,
@@ -330,10 +331,10 @@ print_text(const struct totals *t)
 	       n_started, t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
 	       LL(t->reordered), LL(t->reports_sent), LL(t->reports_received), LL(t->setup_ms_max));
 	if (t->suite != NULL)
-		printf("%s: %llu handshakes, %llu with a broken bit, %llu replays, %llu forged RTP and %llu RTCP, "
+		printf("%s: %llu handshakes, %llu with a broken bit, %llu replays, %llu forged RTP, %llu RTCP and %llu DTLS, "
 		       "%llu key changes, %llu SSRC changes\n",
 		       t->suite, LL(t->handshakes), LL(t->bad_tags), LL(t->replays), LL(t->forged), LL(t->forged_rtcp),
-		       LL(t->rekeys), LL(t->ssrc_changes));
+		       LL(t->forged_dtls), LL(t->rekeys), LL(t->ssrc_changes));
 }
 
 static int

@@ -438,6 +438,7 @@ prepare_srtp(struct options *o)
 			usage("--dtls takes SRTP_AES128_CM_SHA1_80, SRTP_AES128_CM_SHA1_32, SRTP_AEAD_AES_128_GCM and "
 			      "SRTP_AEAD_AES_256_GCM with colons between");
 		s->identity = o->identity;
+		s->hello_len = (uint16_t)dtls_hello(o->identity, s->hello, sizeof(s->hello));
 	}
 	o->plan.forge = (o->forge + o->n_calls - 1) / o->n_calls;
 	choose_engine(o);

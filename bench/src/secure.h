@@ -29,6 +29,8 @@ struct secure_plan {
 	bool mixed_profiles;		/* every other m-line in clear, the first one too */
 	const char *setup;		/* a=setup of the offer */
 	const struct dtls_identity *identity;
+	uint8_t hello[512];		/* of a forger's handshake */
+	uint16_t hello_len;
 	bool wrong_fingerprint;		/* offer one that our certificate does not have */
 	uint32_t roc;			/* rollover counter that the streams start with */
 };

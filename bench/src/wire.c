@@ -5,11 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dtls.h"
 #include "media.h"
 
 #define FORGED_BURST 32
 #define FORGED_LEN   (12 + 160 + 10)
-#define FORGED_BYES  32	/* every so many is an RTCP BYE */
+#define FORGED_MAX   512
+#define FORGED_BYES  32	/* every so many is an RTCP BYE, and the one behind it a DTLS hello where that is spoken */
 
 /* A ring of what was sent, protected. */
 struct wire_memory {
@@ -186,7 +188,7 @@ random_bits(struct wire *w)
 /* Header and random bytes. Of four: two just ahead of the newest packet, one anywhere in the sequence, one of a source
  * that nobody heard of. */
 static void
-forge_rtp(struct wire *w, uint8_t packet[FORGED_LEN], uint8_t payload_type)
+forge_rtp(struct wire *w, uint8_t packet[FORGED_MAX], uint8_t payload_type)
 {
 	uint32_t kind = random_bits(w) >> 30;
 	uint16_t seq = (uint16_t)(w->header[2] << 8 | w->header[3]);
@@ -205,7 +207,7 @@ forge_rtp(struct wire *w, uint8_t packet[FORGED_LEN], uint8_t payload_type)
 
 /* An SRTCP packet that would say that the source is gone (RFC 3550 §6.6), its index and tag made up. */
 static uint16_t
-forge_bye(struct wire *w, uint8_t packet[FORGED_LEN])
+forge_bye(struct wire *w, uint8_t packet[FORGED_MAX])
 {
 	static const uint16_t len = 8 + 8 + 4 + 10;
 
@@ -217,34 +219,52 @@ forge_bye(struct wire *w, uint8_t packet[FORGED_LEN])
 	return len;
 }
 
+/* A stranger that begins a handshake where one is long over. */
+static uint16_t
+forge_hello(struct wire *w, uint8_t packet[FORGED_MAX])
+{
+	memcpy(packet, w->hello, w->hello_len);
+	for (unsigned int i = 0; i < 32; i++)
+		packet[DTLS_HELLO_RANDOM + i] = (uint8_t)(random_bits(w) >> 24);
+	return w->hello_len;
+}
+
+static uint16_t
+forge(struct wire *w, uint64_t number, uint8_t packet[FORGED_MAX], uint8_t payload_type)
+{
+	if (number % FORGED_BYES == 0 && w->fd == w->rtcp_fd)
+		return forge_bye(w, packet);
+	if (number % FORGED_BYES == 1 && w->hello != NULL && w->hello_len <= FORGED_MAX)
+		return forge_hello(w, packet);
+	forge_rtp(w, packet, payload_type);
+	return FORGED_LEN;
+}
+
 void
 wire_forge(struct wire *w, unsigned int n, uint8_t payload_type)
 {
-	static uint8_t packets[FORGED_BURST][FORGED_LEN];
+	static uint8_t packets[FORGED_BURST][FORGED_MAX];
 	struct mmsghdr messages[FORGED_BURST];
 	struct iovec parts[FORGED_BURST];
 
 	while (n > 0) {
 		unsigned int burst = n < FORGED_BURST ? n : FORGED_BURST;
+		uint64_t number = w->forged + w->forged_rtcp + w->forged_dtls;
 		int sent;
 
 		memset(messages, 0, sizeof(messages));
 		for (unsigned int i = 0; i < burst; i++) {
-			bool bye = w->fd == w->rtcp_fd && (w->forged + w->forged_rtcp + i) % FORGED_BYES == 0;
-
 			parts[i].iov_base = packets[i];
-			parts[i].iov_len = FORGED_LEN;
+			parts[i].iov_len = forge(w, number + i, packets[i], payload_type);
 			messages[i].msg_hdr.msg_iov = &parts[i];
 			messages[i].msg_hdr.msg_iovlen = 1;
-			if (bye)
-				parts[i].iov_len = forge_bye(w, packets[i]);
-			else
-				forge_rtp(w, packets[i], payload_type);
 		}
 		sent = sendmmsg(w->fd, messages, burst, 0);
 		n -= burst;
 		for (int i = 0; i < sent; i++) {
-			if (packets[i][1] == 0xc9)
+			if (packets[i][0] < 64)
+				w->forged_dtls++;
+			else if (packets[i][1] == 0xc9)
 				w->forged_rtcp++;
 			else
 				w->forged++;

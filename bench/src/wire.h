@@ -31,10 +31,12 @@ struct wire {
 	uint8_t held[WIRE_ROOM];
 	uint16_t held_len;
 	uint8_t header[12];	/* of the newest RTP packet: a forger sees it */
+	const uint8_t *hello;	/* a DTLS ClientHello that a forger sends too; NULL: none. Borrowed */
+	uint16_t hello_len;
 	struct wire_memory *memory;	/* with replays; owned */
 	/* what went out; the recorder's report must agree. `sent` has the duplicates, not the bad tags, replays and forged */
 	uint64_t made, sent, dropped, duplicated, reordered, octets;
-	uint64_t bad_tags, replays, forged, forged_rtcp, reports_sent;
+	uint64_t bad_tags, replays, forged, forged_rtcp, forged_dtls, reports_sent;
 	uint64_t unprotected;	/* could not be protected and stayed here: a bug or a limit of the engine */
 };
 

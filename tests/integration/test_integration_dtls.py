@@ -50,6 +50,18 @@ def test_dtls_certificate_without_its_fingerprint_records_nothing(context):
         check(m["rx_recorded"] == 0, f"{m['rx_recorded']:.0f} packets recorded of a peer that is not who it says")
 
 
+def test_dtls_strangers_and_forgers_disturb_no_live_stream(context):
+    """Forged media, BYEs and ClientHellos from the address and port of the live association itself."""
+    n = 5000 if context.sanitized else 30000
+    with context.recorder() as r:
+        run = Run(r, "--dtls", "--forge", str(n), seconds=3)
+        check(run.sent["forged_dtls"] > 0, "no ClientHello was forged")
+        check_voices(r, r.wait_sealed(1)[0], run)
+        m = check_balance(r, [run])
+        check(m["rx_dtls"] + m["rx_drop_dtls_rate"] > run.sent["forged_dtls"], "ClientHellos without a verdict")
+        check(m["dtls_handshakes_started"] == 2, f"{m['dtls_handshakes_started']:.0f} handshakes: a stranger got past its cookie")
+
+
 def gstreamer_python():
     """An interpreter with GStreamer's bindings: they belong to the system's."""
     for python in (sys.executable, "/usr/bin/python3"):

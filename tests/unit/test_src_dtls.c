@@ -141,6 +141,25 @@ a_lost_hello_is_sent_again(void **state)
 }
 
 static void
+a_hello_is_one_record_that_begins_a_handshake(void **state)
+{
+	struct dtls_identity *id = dtls_identity_create("SRTP_AES128_CM_SHA1_80");
+	uint8_t hello[512], other[512];
+	size_t len = dtls_hello(id, hello, sizeof(hello));
+
+	assert_in_range(len, DTLS_HELLO_RANDOM + 32, sizeof(hello));
+	assert_int_equal(hello[0], 22); /* handshake */
+	assert_int_equal(13 + (hello[11] << 8 | hello[12]), len);
+	assert_int_equal(hello[13], 1); /* ClientHello */
+	assert_int_equal(dtls_hello(id, other, sizeof(other)), len);
+	assert_memory_equal(hello, other, DTLS_HELLO_RANDOM);
+	assert_memory_not_equal(hello + DTLS_HELLO_RANDOM, other + DTLS_HELLO_RANDOM, 32);
+	assert_memory_equal(hello + DTLS_HELLO_RANDOM + 32, other + DTLS_HELLO_RANDOM + 32, len - DTLS_HELLO_RANDOM - 32);
+	assert_int_equal(dtls_hello(id, hello, 20), 0);
+	dtls_identity_destroy(id);
+}
+
+static void
 unknown_profiles_make_no_identity(void **state)
 {
 	assert_null(dtls_identity_create("SRTP_NO_SUCH_PROFILE"));
@@ -156,6 +175,7 @@ main(void)
 		cmocka_unit_test(a_certificate_without_its_fingerprint_fails),
 		cmocka_unit_test(no_common_profile_fails),
 		cmocka_unit_test(a_lost_hello_is_sent_again),
+		cmocka_unit_test(a_hello_is_one_record_that_begins_a_handshake),
 		cmocka_unit_test(unknown_profiles_make_no_identity),
 	};
 
