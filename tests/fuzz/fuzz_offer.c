@@ -30,7 +30,7 @@ answer_is_strict(void)
 			.rtcp_port = (uint16_t)(offer.media[i].rtcp_mux ? 0 : 16385 + 2 * i),
 			.sdes = { "1", offer_media_keying(&offer.media[i]) == OFFER_KEYING_SDES ? &own : NULL },
 			.dtls = { offer_media_keying(&offer.media[i]) == OFFER_KEYING_DTLS ? FINGERPRINT : NULL,
-			          OFFER_SETUP_PASSIVE },
+			          OFFER_SETUP_PASSIVE, offer.media[i].dtls.tls_id[0] != '\0' ? "0123456789abcdef0123" : NULL },
 		};
 	len = answer_write(&offer, decided, "198.51.100.4", 1, 1, text, sizeof(text));
 	if (len == 0 || strlen(text) != len)

@@ -171,6 +171,9 @@ def foreign_handshake(context, setup, program, says=None, times=1):
             packets = exported(r, row)
             check(b"".join(p for _, _, p in packets) == coded, f"{len(packets)} packets came back, not the same")
             heard(packets, coded)
+            if not context.sanitized:	# there the map of the memory has no end
+                left = r.memory_holds({"client's key": client[:16], "server's key": server[:16], "node": r.settings["node.name"].encode()})
+                check(left == {"node"}, f"in memory after the call: {sorted(left)}")
         m = r.check_conservation()
         check(m["rx_drop_auth"] == 0 and m["dtls_handshakes_failed"] == 0, "rx_drop_auth or a failed handshake")
 
