@@ -163,7 +163,7 @@ only_the_permitted_source_is_heard_and_media_does_not_notice(void **state)
 	send_record(&px, "198.18.1.66", 1, 20002, 100);	/* anybody, while nobody proved himself */
 	send_record(&px, PX_SOURCE, 5004, 20004, 100);	/* not asked for */
 	send_record(&px, PX_SOURCE, 5004, 20000, 12);	/* no record */
-	px_inject(&px, frame, px_udp(frame, PX_SOURCE, 5004, 20000, "\0\1\0\0\x21\x12\xa4\x42 a transaction", 24));
+	px_inject(&px, frame, px_udp(frame, PX_SOURCE, 5004, 20000, "\0\1\0\0\x21\x12\xa4\x42 a transaction", 22));
 	px_received(&px, 5);
 	poll_heard(&px, &h);
 	assert_int_equal(h.n, 1);
