@@ -119,6 +119,7 @@ struct session_stream {
 	unsigned int mline;
 	struct media_address source;
 	bool latch, inactive;
+	uint32_t clock_hz;	/* of the m-line's first format: our reports measure jitter in it */
 	enum offer_keying protection;
 	struct session_keying *keying;	/* with SDES; with DTLS keys that the data plane has not taken yet */
 	struct session_dtls dtls;

@@ -60,6 +60,8 @@ stream_spec_fill(const struct session_stream *st, struct stream_spec *spec)
 		.inactive = st->inactive,
 		.secure = st->protection != OFFER_KEYING_NONE,
 		.dtls = st->protection == OFFER_KEYING_DTLS,
+		.report = true,	/* RFC 7866 §8.1.1 */
+		.clock_hz = st->clock_hz,
 	};
 }
 
@@ -130,6 +132,7 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
 	st->protection = offer_media_keying(m);
+	st->clock_hz = m->n_codecs != 0 ? m->codecs[0].clock_hz : 0;
 	if (st->protection == OFFER_KEYING_SDES) {
 		err = stream_take_keys(s, st);
 		if (err)

@@ -66,6 +66,7 @@ enum rx_verdict {
 	X(nic_no_buffer, "packets", ERROR, "lost in the port: no packet buffer (rx_nombuf)") \
 	X(nic_errors, "packets", ERROR, "refused by the port: broken, or longer than it takes (ierrors)") \
 	X(tx_replies, "packets", INFO, "replies and announcements sent") \
+	X(tx_reports, "packets", INFO, "receiver reports sent (RTCP)") \
 	X(tx_dtls, "packets", INFO, "DTLS datagrams sent") \
 	X(tx_dtls_nowhere, "packets", WARN, "DTLS datagrams to an address that nobody on the wire answered for") \
 	X(tx_dropped, "packets", WARN, "of our own, not taken by the port, or without a buffer") \

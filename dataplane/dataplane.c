@@ -8,6 +8,7 @@
 
 #include <rte_cycles.h>
 
+#include "crypto/secret.h"
 #include "dataplane/dataplane_state.h"
 #include "lib/srs_log.h"
 
@@ -75,7 +76,8 @@ desk_create(struct dataplane *dp)
 	                                       clamp(2ull * dp->recordings_max, NOTES_MIN, NOTES_MAX));
 
 	if (!err)
-		err = stream_table_create(&dp->streams, dp->streams_max, dp->steer.n_addresses, dp->eal.huge);
+		err = stream_table_create(&dp->streams, dp->streams_max, dp->steer.n_addresses, dp->eal.huge,
+		                          dp->config->srtp.enabled);
 	if (err)
 		return err;
 	if (!memory_take(&dp->recording_memory, (size_t)dp->recordings_max * sizeof(struct recording), dp->eal.huge))
@@ -125,7 +127,7 @@ lcores_start(struct dataplane *dp, char *why, size_t why_len)
 		.answers = dp->config->media.profile != CONFIG_PROFILE_PCAP, .steer = &dp->steer, .selftest = &dp->selftest,
 		.streams = &dp->streams, .clock = &dp->clock, .writers = dp->writers, .n_writers = dp->n_writers,
 		.config = dp->config, .n_chunks = chunks_of(dp), .n_commands = dp->commands.n,
-		.n_keysets = dp->keysets.n, .engine = dp->engine_kind,
+		.cname = dp->cname, .n_keysets = dp->keysets.n, .engine = dp->engine_kind,
 		.streams_max = dp->streams_max, .recordings_max = dp->recordings_max, .huge = dp->eal.huge,
 		.one_cpu = dp->eal.n_cpus == 1,
 	};
@@ -190,6 +192,19 @@ describe(struct dataplane *dp)
 	         dp->n_writers == 1 ? "" : "s", srtp, remedy);
 }
 
+/* @rfc 7022 §4.2 */
+static enum srs_err
+cname_make(struct dataplane *dp)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint8_t random[REPORT_CNAME_SIZE];
+	enum srs_err err = secret_random(random, sizeof(random));
+
+	for (unsigned int i = 0; i < REPORT_CNAME_SIZE && !err; i++)
+		dp->cname[i] = digits[random[i] & 63];
+	return err;
+}
+
 enum srs_err
 dataplane_start(struct dataplane **out, const struct config *c, const struct keystore *ks, char *why, size_t why_len)
 {
@@ -217,7 +232,9 @@ dataplane_start(struct dataplane **out, const struct config *c, const struct key
 		goto out;
 	clock_init(&dp->clock, rte_get_tsc_hz());
 	dataplane_clock_publish(dp);
-	err = desk_create(dp);
+	err = cname_make(dp);
+	if (!err)
+		err = desk_create(dp);
 	if (!err)
 		err = desk_keys_create(dp, why, why_len);
 	if (!err)

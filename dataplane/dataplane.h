@@ -117,6 +117,9 @@ struct stream_spec {
 	bool inactive;			/* packets are counted, not recorded (hold) */
 	bool secure;			/* SRTP: nothing is recorded that does not authenticate. Without keys yet: rx_drop_no_key */
 	bool dtls;			/* DTLS records of its source come back as EVENT_STREAM_PUNTED */
+	bool report;			/* send receiver reports: to where packets come from, as soon as some do; secure
+					 * streams with keys->ours only. Like the two above, for life */
+	uint32_t clock_hz;		/* of the payload, for the jitter in reports; 0: 8000 */
 	const struct stream_keys *keys;	/* with `secure`; NULL: dataplane_stream_rekey() follows. Borrowed for the call */
 };
 
@@ -124,7 +127,8 @@ struct stream_spec {
 struct stream_keys {
 	struct srtp_master theirs[SRTP_MASTERS_MAX];	/* what protects their RTP and RTCP; several only with MKIs */
 	unsigned int n_theirs;
-	struct srtp_master ours;	/* for our receiver reports; suite NONE: we send none */
+	struct srtp_master ours;	/* for our receiver reports, and for no other stream, also none before or after this
+					 * one: their SRTCP index begins at 1. Suite NONE: we send none */
 };
 
 /** Does the SRTP engine run this suite? Not before dataplane_start(); false for all with srtp.enabled false. */

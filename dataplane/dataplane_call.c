@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/secret.h"
 #include "dataplane/dataplane_state.h"
 #include "lib/srs_assert.h"
 
@@ -271,14 +272,33 @@ stream_check(struct dataplane *dp, const struct stream_spec *spec)
 	return dp->n_free_streams == 0 ? SRS_ERR_LIMIT : desk_keys_check(dp, spec);
 }
 
+/* Its slot, which no lcore knows yet, with the keys that it begins with. */
+static enum srs_err
+slot_fill(struct dataplane *dp, uint32_t handle, const struct stream_spec *spec)
+{
+	struct stream *slot = &dp->streams.slots[handle];
+	uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
+	unsigned int n_ids;
+	enum srs_err err;
+
+	stream_init(slot, handle, dp->desk_streams[handle].life, spec);
+	if (spec->keys == NULL)
+		return SRS_OK;
+	err = desk_keys_ours(dp, handle, &spec->keys->ours, slot, NULL);
+	if (!err)
+		err = desk_keys_make(dp, handle, spec->keys, ids, &n_ids, &slot->keys);
+	if (err)
+		secret_wipe(slot, sizeof(*slot));
+	else
+		desk_keys_commit(dp, handle, ids, n_ids);
+	return err;
+}
+
 enum srs_err
 dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint64_t cookie, uint32_t *stream)
 {
-	uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
 	enum srs_err err = stream_check(dp, spec);
-	struct keyset *keys = NULL;
 	struct desk_stream *d;
-	unsigned int n_ids = 0;
 	struct command *c;
 	uint32_t handle;
 
@@ -289,27 +309,22 @@ dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec, uint6
 		return SRS_ERR_LIMIT;
 	handle = dp->free_streams[dp->n_free_streams - 1];
 	d = &dp->desk_streams[handle];
-	*d = (struct desk_stream){ .taken = false, .life = d->life + 1 };
-	if (spec->keys != NULL)
-		err = desk_keys_make(dp, handle, spec->keys, ids, &n_ids, &keys);
+	*d = (struct desk_stream){ .lcore_i = dp->desk_recordings[spec->recording].lcore_i, .address_i = spec->address_i,
+		                   .udp_port = spec->udp_port, .rtcp_port = spec->rtcp_port,
+		                   .recording = spec->recording, .secure = spec->secure, .life = d->life + 1,
+		                   .cookie = cookie };
+	err = slot_fill(dp, handle, spec);
 	if (err) {
 		command_give(&dp->commands, c);
 		return err;
 	}
+	d->taken = true;
 	dp->n_free_streams--;
-	*d = (struct desk_stream){ .taken = true, .lcore_i = dp->desk_recordings[spec->recording].lcore_i,
-		                   .address_i = spec->address_i, .udp_port = spec->udp_port,
-		                   .rtcp_port = spec->rtcp_port, .recording = spec->recording,
-		                   .secure = spec->secure, .next_generation = d->next_generation, .life = d->life,
-		                   .cookie = cookie };
-	if (n_ids != 0)
-		desk_keys_commit(dp, handle, ids, n_ids);
 	port_mark(dp, spec->address_i, spec->udp_port, true);
 	port_mark(dp, spec->address_i, spec->rtcp_port, true);
 	dp->streams_of[spec->address_i]++;
 	dp->desk_recordings[spec->recording].n_streams++;
 	c->stream = &dp->streams.slots[handle];
-	stream_init(c->stream, handle, d->life, spec, keys);
 	c->recording = &dp->recordings[spec->recording];
 	c->cookie = cookie;
 	dp->outstanding++;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/secret.h"
 #include "dataplane/dataplane_state.h"
 #include "lib/srs_assert.h"
 
@@ -179,15 +180,66 @@ desk_keys_make(struct dataplane *dp, uint32_t stream, const struct stream_keys *
 	return err;
 }
 
+static struct keyset *
+carrier(struct dataplane *dp, uint32_t stream, const struct srtp_master *ours, enum srs_err *err)
+{
+	struct keyset *ks = take(dp, false);
+
+	*err = SRS_ERR_LIMIT;
+	if (ks == NULL)
+		return NULL;
+	*err = srtcp_keys_derive(&ks->rtcp, ours);
+	if (*err) {
+		keyset_give(&dp->keysets, ks);
+		return NULL;
+	}
+	ks->stream = stream;
+	ks->ours = true;
+	return ks;
+}
+
+enum srs_err
+desk_keys_ours(struct dataplane *dp, uint32_t stream, const struct srtp_master *ours, struct stream *slot,
+               struct keyset **fresh)
+{
+	struct desk_stream *d = &dp->desk_streams[stream];
+	uint8_t id[KEYSET_ID_SIZE];
+	enum srs_err err = SRS_OK;
+
+	if (ours->suite == SRTP_SUITE_NONE)
+		return SRS_OK;
+	keyset_id(ours, id);
+	if (d->has_ours && memcmp(d->ours, id, KEYSET_ID_SIZE) == 0)
+		return SRS_OK;
+	if (slot != NULL) {
+		err = srtcp_keys_derive(&slot->report.ours, ours);
+	} else {
+		struct keyset *ks = carrier(dp, stream, ours, &err);
+
+		if (ks != NULL) {
+			ks->next = *fresh;
+			*fresh = ks;
+			d->n_leaving++;	/* it comes back at once */
+		}
+	}
+	if (err)
+		return err;
+	d->has_ours = true;
+	memcpy(d->ours, id, KEYSET_ID_SIZE);
+	return SRS_OK;
+}
+
 void
 desk_keys_commit(struct dataplane *dp, uint32_t stream, uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE],
                  unsigned int n_ids)
 {
 	struct desk_stream *d = &dp->desk_streams[stream];
+	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < d->n_named; i++)
-		d->n_leaving += !stands_in((const uint8_t (*)[KEYSET_ID_SIZE])ids, n_ids, d->named[i]);
-	if (d->n_leaving != 0)
+		n += !stands_in((const uint8_t (*)[KEYSET_ID_SIZE])ids, n_ids, d->named[i]);
+	d->n_leaving += n;
+	if (n != 0)
 		queue_enter(dp, stream);
 	memcpy(d->named, ids, n_ids * KEYSET_ID_SIZE);
 	d->n_named = (uint8_t)n_ids;
@@ -222,6 +274,8 @@ desk_keys_removed(struct dataplane *dp, uint32_t stream, struct keyset *keys)
 	desk_keys_poll(dp);	/* what it gave back before names this handle, which is free from now on */
 	queue_leave(dp, stream);
 	give_all(dp, keys);
+	secret_wipe(&dp->streams.slots[stream].report.ours, sizeof(struct srtcp_keys));
+	d->has_ours = false;
 	dp->n_keyed -= d->keyed;
 	d->keyed = false;
 }
@@ -271,6 +325,11 @@ dataplane_stream_rekey(struct dataplane *dp, uint32_t stream, const struct strea
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	err = desk_keys_make(dp, stream, keys, c->u.rekey.ids, &c->u.rekey.n_ids, &c->u.rekey.fresh);
+	if (!err) {
+		err = desk_keys_ours(dp, stream, &keys->ours, NULL, &c->u.rekey.fresh);
+		if (err)
+			give_all(dp, c->u.rekey.fresh);
+	}
 	if (err) {
 		dp->outstanding--;
 		command_give(&dp->commands, c);

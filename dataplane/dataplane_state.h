@@ -48,6 +48,8 @@ struct desk_stream {
 	uint32_t n_leaving;	/* its keysets that no signalled key names any more, and that did not come back yet */
 	uint16_t next_generation;
 	uint8_t n_named;
+	bool has_ours;
+	uint8_t ours[KEYSET_ID_SIZE];	/* of our own key */
 	uint8_t named[SRTP_MASTERS_MAX][KEYSET_ID_SIZE];
 	/* DTLS */
 	uint32_t life;		/* counts the streams of this handle */
@@ -92,6 +94,7 @@ struct dataplane {
 	uint32_t leaving_first, leaving_last;	/* handles: which streams have keys that retire, oldest first */
 	unsigned int outstanding;
 	char description[256];
+	char cname[REPORT_CNAME_SIZE + 1];	/* of our reports; new in each process */
 };
 
 void desk_recording_free(struct dataplane *dp, uint32_t handle);
@@ -121,6 +124,10 @@ SRS_MUST_CHECK enum srs_err desk_keys_check(const struct dataplane *dp, const st
 SRS_MUST_CHECK enum srs_err desk_keys_make(struct dataplane *dp, uint32_t stream, const struct stream_keys *keys,
                                            uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE], unsigned int *n_ids,
                                            struct keyset **fresh);
+/** Our own key for reports, when the stream does not have it. With `slot`, which no lcore knows yet, it is put there; else
+ * a keyset carries it, in front of `*fresh`. Nothing changes on failure. */
+SRS_MUST_CHECK enum srs_err desk_keys_ours(struct dataplane *dp, uint32_t stream, const struct srtp_master *ours,
+                                           struct stream *slot, struct keyset **fresh);
 /** The stream has these keys from now on. */
 void desk_keys_commit(struct dataplane *dp, uint32_t stream, uint8_t ids[SRTP_MASTERS_MAX][KEYSET_ID_SIZE],
                       unsigned int n_ids);

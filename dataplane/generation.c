@@ -231,6 +231,11 @@ generation_rekey(struct generations *g, struct recorder *r, struct stream *s,
 		struct keyset *ks = fresh, **link = s->keys != NULL ? &s->keys->next : &s->keys;
 
 		fresh = ks->next;
+		if (ks->ours) {
+			s->report.ours = ks->rtcp;
+			give_back(g, ks);
+			continue;
+		}
 		if (find(s, ks->id) != NULL) {
 			give_back(g, ks);
 			continue;

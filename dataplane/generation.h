@@ -25,7 +25,8 @@ struct generations {
 };
 
 /** A rekey has arrived. @param ids  all keys that are named now @param fresh  those that the stream did not have when it
- * was posted: they stay here, or go back where it still has the same key */
+ * was posted: they stay here, or go back where it still has the same key. One of them may carry
+ * our own keys for RTCP, which stand in the slot then */
 void generation_rekey(struct generations *g, struct recorder *r, struct stream *s,
                       uint8_t (*ids)[KEYSET_ID_SIZE], unsigned int n_ids, struct keyset *fresh);
 

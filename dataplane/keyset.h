@@ -26,6 +26,7 @@ struct keyset {
 	uint16_t generation;	/* counted up in each stream; in marks and totals */
 	bool named;		/* by the latest keys that were signalled */
 	bool pending;		/* named since then and not used yet: its first packet that authenticates makes it active */
+	bool ours;		/* it only carries `rtcp`: our own keys, on their way to a slot */
 	uint8_t id[KEYSET_ID_SIZE];	/* of suite, key, salt and MKI: tells the same key from another */
 	struct srtcp_keys rtcp;
 	struct srtcp_window window;	/* what RTCP came under them */

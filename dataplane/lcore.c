@@ -12,12 +12,14 @@
 #include <rte_mbuf.h>
 #include <rte_pause.h>
 
+#include "crypto/secret.h"
 #include "lib/srs_assert.h"
 
 #define COMMANDS_A_TURN  16
 #define COMMANDS_WAIT_HZ 20	/* they wait at most 1/20 s for the packets that came before them */
 #define CHUNKS_A_TURN    64	/* passed on because of age */
 #define RETIRED_A_TURN   64	/* streams whose old keys had their grace */
+#define REPORTS_A_TURN   16	/* a thousand turns a second: 20,000 streams want 4,000 reports */
 #define HOUSEKEEPING_HZ  1000
 #define IDLE_PAUSES      512	/* empty polls before the first sleep */
 
@@ -99,8 +101,12 @@ commands_take(struct lcore *lc)
 		if (c == NULL)
 			break;
 		lc->current = NULL;
-		if (c->kind == COMMAND_STREAM_ADD)
+		if (c->kind == COMMAND_STREAM_ADD) {
 			replay_arm(&lc->replay, lc->recorder.now_tsc);
+			report_begin(&lc->reports, c->stream, lc->recorder.now_tsc);
+		} else if (c->kind == COMMAND_STREAM_REMOVE) {
+			report_end(&lc->reports, c->stream);
+		}
 		if (c->kind == COMMAND_STREAM_SEND) {
 			send_datagram(lc, c);
 			command_back(lc, c);
@@ -150,6 +156,7 @@ lcore_housekeep(struct lcore *lc)
 		return n;
 	recorder_refill(r);
 	waiting_retry(lc);
+	n += report_run(&lc->reports, r, REPORTS_A_TURN);
 	n += generation_retire(&lc->generations, r, RETIRED_A_TURN);
 	n += recorder_age(r, CHUNKS_A_TURN);
 	if (r->oldest == NULL || r->now_tsc - r->oldest->opened_tsc < r->age_tsc)
@@ -240,7 +247,7 @@ enum srs_err
 lcore_create(struct lcore **out, const struct lcore_spec *spec)
 {
 	struct lcore *lc = aligned_alloc(SRS_CACHE_LINE, (sizeof(*lc) + SRS_CACHE_LINE - 1) & ~(size_t)(SRS_CACHE_LINE - 1));
-	uint64_t tsc_hz = spec->clock->tsc_hz;
+	uint64_t tsc_hz = spec->clock->tsc_hz, seed;
 	struct recorder *r;
 	enum srs_err err;
 
@@ -255,6 +262,15 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 	lc->transmit = (struct transmit){ .port_id = spec->port_id, .queue_id = spec->queue_id,
 		                          .pool = spec->pool, .counters = &lc->counters };
 	memcpy(lc->transmit.mac, spec->mac, sizeof(spec->mac));
+	lc->reports.transmit = &lc->transmit;
+	lc->reports.counters = &lc->counters;
+	lc->reports.steer = spec->steer;
+	lc->reports.cname = spec->cname;
+	if (secret_random(&seed, sizeof(seed)) != SRS_OK) {
+		lcore_destroy(lc);
+		return SRS_ERR_IO;
+	}
+	report_init(&lc->reports, rte_rdtsc(), tsc_hz, seed | 1);
 	neighbour_init(&lc->neighbours, spec->config, tsc_hz);
 	r = &lc->recorder;
 	r->chunks = &lc->chunks;
@@ -283,7 +299,7 @@ lcore_create(struct lcore **out, const struct lcore_spec *spec)
 		err = replay_init(&lc->replay, tsc_hz);
 	if (!err) {
 		lc->engine = unprotect_engine_create(spec->engine);
-		lc->srtcp = srtcp_create();
+		lc->reports.srtcp = lc->srtcp = srtcp_create();
 		lc->joined = malloc((size_t)RX_LONG_MAX * RX_LONG_SIZE);
 		err = lc->engine != NULL && lc->srtcp != NULL && lc->joined != NULL ? SRS_OK : SRS_ERR_NOMEM;
 	}

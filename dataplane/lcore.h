@@ -17,6 +17,7 @@
 #include "dataplane/recording.h"
 #include "dataplane/replay.h"
 #include "dataplane/reply.h"
+#include "dataplane/report.h"
 #include "dataplane/selftest.h"
 #include "dataplane/steer.h"
 #include "dataplane/transmit.h"
@@ -46,6 +47,7 @@ struct lcore_spec {
 	uint32_t n_chunks, n_commands, n_keysets;
 	enum unprotect_engine_kind engine;
 	uint32_t streams_max, recordings_max;
+	const char *cname;	/* REPORT_CNAME_SIZE bytes: who sends our reports */
 	bool huge;
 	int cpu;		/* -1: floats */
 	bool one_cpu;		/* always sleeps when empty */
@@ -70,6 +72,7 @@ struct lcore {
 	struct generations generations;
 	struct transmit transmit;
 	struct neighbours neighbours;
+	struct reports reports;
 	struct punts punts;	/* none where srtp.dtls is off */
 	struct replay replay;	/* profile pcap */
 	uint8_t *joined;	/* RX_LONG_MAX places: packets that came in several buffers, for the length of a burst */

@@ -174,7 +174,7 @@ admit_held(struct lcore *lc, const struct rx_packet *second)
 	struct stream *s = second->stream;
 	struct hold *h = s->hold;
 	struct rx_packet p = { .verdict = RX_PENDING, .kind = PACKET_RTP, .stream = s, .bytes = h->bytes,
-		               .len = h->len, .ip_version = second->ip_version, .source_ip = h->source.ip,
+		               .len = h->len, .frame = second->frame, .ip_version = second->ip_version, .source_ip = h->source.ip,
 		               .source_port = h->source.udp_port };
 	struct unprotect_op *op = &p.op;
 	uint64_t wall_ns = h->wall_ns > s->recording->last_wall_ns ? h->wall_ns : lc->recorder.wall_ns;
@@ -338,6 +338,8 @@ append_unique(struct lcore *lc, struct rx_packet *p, uint64_t wall_ns, uint64_t 
 	ssrc_expect(x, p->op.packet_index, lc->recorder.now_tsc);
 	x->turn = lc->turn;
 	x->payload_type = s->payload_type = p->bytes[1] & 0x7f;
+	if (unlikely(s->flags & STREAM_F_SAMPLE))
+		report_sample(s, p, &lc->recorder, lc->spec.mac);
 	if (likely(!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))) {
 		if (unlikely(x->marked_part != rec->part))
 			mark_ssrc(lc, p, rec);
@@ -499,12 +501,17 @@ append_rtcp(struct lcore *lc, struct rx_packet *p)
 		counter_add(&s->drops, 1);
 		return;
 	}
+	if (s->flags & STREAM_F_REPORT)
+		report_hear(s, p, &lc->recorder, lc->spec.mac);
 	if (!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))
 		reason = recording_append(&lc->recorder, rec, &f);
 	if (reason == REEL_REASON_NONE) {
 		struct ssrc *x = stream_ssrc_find(s, ssrc);
 
-		counter_add(x != NULL ? &x->rtcp : &s->rtcp_early, 1);
+		if (x != NULL)
+			x->rtcp++;
+		else
+			counter_add(&s->rtcp_early, 1);
 		mark_bye(lc, p);
 		p->verdict = RX_RECORDED_RTCP;
 		return;

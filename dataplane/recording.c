@@ -417,7 +417,7 @@ rtcp_row(struct stream *s, struct reel_seal_stream *row)
 
 	s->rtcp_early = 0;
 	if (s->first.used)
-		s->first.rtcp += n;
+		s->first.rtcp += (uint32_t)n;
 	if (n == 0 || s->first.used)
 		return false;
 	*row = (struct reel_seal_stream){ .stream = s->number, .payload_type = 0xff, .first_index = 1,

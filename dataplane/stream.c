@@ -5,13 +5,15 @@
 
 #define SEQ_HALF  0x8000
 #define HOLDS_MAX 1024	/* streams of one lcore on probation at once */
+#define CLOCK_HZ_DEFAULT 8000
+#define FLAGS_OF_LIFE (STREAM_F_SECURE | STREAM_F_DTLS | STREAM_F_REPORT | STREAM_F_SAMPLE)
 
 enum srs_err
-stream_table_create(struct stream_table *t, uint32_t streams_max, uint16_t n_addresses, bool huge)
+stream_table_create(struct stream_table *t, uint32_t streams_max, uint16_t n_addresses, bool huge, bool secret)
 {
 	memset(t, 0, sizeof(*t));
 	if (!memory_take(&t->index_memory, (size_t)n_addresses * sizeof(t->slot_of[0]), huge) ||
-	    !memory_take(&t->slot_memory, ((size_t)streams_max + 1) * sizeof(struct stream), huge)) {
+	    !(secret ? memory_take_secret : memory_take)(&t->slot_memory, ((size_t)streams_max + 1) * sizeof(struct stream), huge)) {
 		stream_table_destroy(t);
 		return SRS_ERR_NOMEM;
 	}
@@ -73,7 +75,7 @@ stream_pool_destroy(struct stream_pool *pool)
 static void
 source_take(struct stream *s, const struct stream_spec *spec)
 {
-	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & (STREAM_F_SECURE | STREAM_F_DTLS)));
+	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & FLAGS_OF_LIFE));
 	memset(s->source_ip, 0, sizeof(s->source_ip));
 	s->source_version = 0;
 	s->source_port = 0;
@@ -88,13 +90,14 @@ source_take(struct stream *s, const struct stream_spec *spec)
 }
 
 void
-stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec, struct keyset *keys)
+stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec)
 {
 	memset(s, 0, sizeof(*s));
 	s->handle = handle;
-	s->keys = keys;
 	s->life = life;
-	s->flags = (uint8_t)((spec->secure ? STREAM_F_SECURE : 0) | (spec->dtls ? STREAM_F_DTLS : 0));
+	s->flags = (uint8_t)((spec->secure ? STREAM_F_SECURE : 0) | (spec->dtls ? STREAM_F_DTLS : 0) |
+	                     (spec->report ? STREAM_F_REPORT : 0));
+	s->report.clock_hz = spec->clock_hz != 0 ? spec->clock_hz : CLOCK_HZ_DEFAULT;
 	s->number = spec->number;
 	s->address_i = spec->address_i;
 	s->udp_port = spec->udp_port;
@@ -119,6 +122,11 @@ stream_update(struct stream *s, const struct stream_spec *spec, struct stream_po
 		s->source_version = version;
 		s->source_port = port;
 		s->flags |= flags & (STREAM_F_LOCKED | STREAM_F_LOCKED_PORT);
+	}
+	if (s->source_version != version || s->source_port != port || memcmp(s->source_ip, ip, sizeof(ip)) != 0) {
+		/* reports wait for a packet from there */
+		s->report.rtp_from.ip_version = s->report.rtcp_from.ip_version = 0;
+		s->report.linked = false;
 	}
 	if ((s->flags & STREAM_F_LOCKED) && s->hold != NULL) {
 		counter_add(&c->held_dropped, 1);
@@ -381,6 +389,11 @@ ssrc_restarted(const struct ssrc *x, uint64_t index, uint64_t now_tsc, uint64_t 
 void
 ssrc_next_part(struct ssrc *x)
 {
+	uint64_t received = x->recorded + x->duplicates;
+
+	for (unsigned int r = 0; r < REEL_REASONS_MAX; r++)
+		received += x->missing[r];
+	x->received_before += (uint32_t)received;
 	x->recorded = x->duplicates = x->rtcp = 0;
 	memset(x->missing, 0, sizeof(x->missing));
 	x->first_index = x->highest + 1;
@@ -393,6 +406,7 @@ ssrc_restart(struct ssrc *x)
 {
 	ssrc_next_part(x);
 	x->generation++;
+	x->received_before = x->received_prior = x->expected_prior = 0;
 	x->continues = false;
 	x->used = false;
 }

@@ -11,7 +11,9 @@
 #include <stdint.h>
 
 #include "crypto/packet_index.h"
+#include "crypto/srtcp.h"
 #include "dataplane/counters.h"
+#include "dataplane/datagram.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/keyset.h"
 #include "dataplane/memory.h"
@@ -25,6 +27,23 @@ struct join {
 	uint32_t cursor;	/* of the search for a ROC: goes on with the next packet */
 	uint32_t turn;		/* of the lcore, when a packet was last found ... */
 	uint16_t generation;	/* ... and under which keys: the rest of its burst is likely there, too */
+};
+
+/* Its receiver reports: report.h. */
+struct stream_report {
+	struct stream *next, *previous;	/* of a wheel's slot */
+	uint64_t due_tsc, sent_tsc;
+	uint32_t slot;
+	uint32_t ssrc;		/* ours */
+	uint32_t clock_hz;
+	uint32_t index;		/* SRTCP's last: never twice under a key, so it is never turned back */
+	bool waits;		/* in the wheel */
+	bool first;		/* of the stream: half an interval, RFC 3550 §6.2 */
+	bool sampling;		/* the last third of a second before a report */
+	bool linked;		/* in this sample */
+	struct link link;	/* back to who sends */
+	struct media_address rtp_from, rtcp_from;	/* version 0: not heard */
+	struct srtcp_keys ours;	/* suite NONE: none */
 };
 
 #define STREAM_KEYSETS_MAX 8	/* generations that a stream keeps at once */
@@ -44,14 +63,20 @@ struct ssrc {
 	uint32_t turn;		/* of the lcore, when last seen: for eviction */
 	uint16_t generation;	/* key generation; plain RTP: new beginnings of the source */
 	uint8_t payload_type;
-	bool used;		/* a packet of it was authenticated */
+	bool used : 1;		/* a packet of it was authenticated */
+	bool continues : 1;	/* first_index follows on from the part before */
+	bool sampled : 1;	/* `transit` is of this sample: see report.h */
 	/* lines 1, 2: exceptions */
 	uint64_t duplicates;
-	uint64_t rtcp;
 	uint64_t missing[REEL_REASONS_MAX];
 	uint64_t first_index;	/* of this part: what "expected" counts from */
-	uint64_t began_index, began_tsc;	/* of this generation: for its mean rate */
-	bool continues;		/* first_index follows on from the part before */
+	uint64_t began_index, began_tsc;	/* of this generation: for its mean rate, and for reports */
+	/* for our reports; times and sums as RFC 3550 counts them */
+	uint32_t transit, jitter;	/* units of the RTP clock; the jitter sixteenfold */
+	uint32_t received_before;	/* in parts that ended */
+	uint32_t expected_prior, received_prior;	/* at the last report */
+	uint32_t sr_middle, sr_at;	/* of the last sender report: its NTP time's middle, and our time in 1/65536 s */
+	uint32_t rtcp;		/* in this part */
 };
 static_assert(sizeof(struct packet_index) == 32, "a packet index is half a line");
 static_assert(offsetof(struct ssrc, duplicates) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
@@ -79,6 +104,8 @@ struct hold {
 #define STREAM_F_INACTIVE    0x04	/* on hold: counted, not recorded */
 #define STREAM_F_SECURE      0x08	/* SRTP: for life. Nothing counts as heard that did not authenticate */
 #define STREAM_F_DTLS        0x10	/* DTLS records of its source go to control; for life */
+#define STREAM_F_REPORT      0x20	/* it gets receiver reports; for life */
+#define STREAM_F_SAMPLE      0x40	/* its packets are looked at for one: see report.h */
 
 struct stream {
 	/* line 0: every packet */
@@ -111,7 +138,9 @@ struct stream {
 	struct join join;
 	uint64_t punt_paid_tsc;	/* token bucket of DTLS records */
 	uint32_t life;		/* of the slot: which of its streams this is */
+	struct stream_report report;
 };
+static_assert(sizeof(struct stream) / SRS_CACHE_LINE % 2 == 1, "an odd number of lines, so that slots spread over sets");
 static_assert(offsetof(struct stream, first) == 1 * SRS_CACHE_LINE, "line 0 overflowed");
 static_assert(offsetof(struct stream, more) == 4 * SRS_CACHE_LINE, "the first SSRC moved");
 
@@ -128,8 +157,9 @@ struct stream_table {
 	uint32_t streams_max;
 	struct memory index_memory, slot_memory;
 };
+/** @param secret  slots hold keys: those of our reports */
 SRS_MUST_CHECK enum srs_err stream_table_create(struct stream_table *t, uint32_t streams_max, uint16_t n_addresses,
-                                                bool huge);
+                                                bool huge, bool secret);
 void stream_table_destroy(struct stream_table *t);
 
 struct stream_pool {
@@ -143,8 +173,8 @@ SRS_MUST_CHECK enum srs_err stream_pool_create(struct stream_pool *pool, uint32_
                                                uint32_t recordings_max);
 void stream_pool_destroy(struct stream_pool *pool);
 
-/** Fill a free slot; `keys` becomes the slot's. @param life  counts the streams that this slot had @thread control */
-void stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec, struct keyset *keys);
+/** Fill a free slot, without keys. @param life  counts the streams that this slot had @thread control */
+void stream_init(struct stream *s, uint32_t handle, uint32_t life, const struct stream_spec *spec);
 /** Take another source or hold state. @thread lcore */
 void stream_update(struct stream *s, const struct stream_spec *spec, struct stream_pool *pool, struct counters *c);
 /** Give back what the slot drew from the pools. @thread lcore */

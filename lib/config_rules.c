@@ -14,7 +14,7 @@
 /* What a chunk costs in a pool: the page and its head (docs/architecture.md). A body is less than the page. */
 #define CHUNK_COST          (4096u + 64u)
 #define CHUNK_BODY          3900u		  /* of REEL_BODY_MAX, less the frame that did not fit any more */
-#define STREAM_COST         1024u		  /* slot, SSRC contexts, views */
+#define STREAM_COST         1536u		  /* slot, SSRC contexts, views */
 #define KEYSET_COST         2048u		  /* of one SRTP key generation: expanded keys; what its m-line was agreed on */
 #define ADDRESS_COST        (65536u * 4u)	  /* slot_of[] of one address */
 #define DEVICE_COST         (72u * 1024 * 1024)	  /* 64 blocks of 1 MiB and the rings of one writer */

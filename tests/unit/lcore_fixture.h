@@ -50,7 +50,8 @@ set_up(void **state)
 {
 	struct fx *fx = aligned_alloc(64, (sizeof(*fx) + 63) & ~63ul);
 	struct lcore_spec spec = { .n_chunks = N_CHUNKS, .n_commands = N_COMMANDS, .streams_max = 4, .recordings_max = 4, .cpu = -1,
-		                   .n_keysets = N_KEYSETS, .engine = UNPROTECT_IPSEC_MB };
+		                   .n_keysets = N_KEYSETS, .engine = UNPROTECT_IPSEC_MB,
+		                   .cname = "ABCDEFGHIJKLMNOP" };
 	static unsigned int made;
 	struct eal eal;
 	char why[512] = "", name[32];
@@ -66,7 +67,7 @@ set_up(void **state)
 	clock_init(&fx->clock, 1000000000);
 	assert_int_equal(steer_init(&fx->steer, fx->config->media.addresses, 1, 1, why, sizeof(why)), SRS_OK);
 	assert_int_equal(selftest_init(&fx->selftest), SRS_OK);
-	assert_int_equal(stream_table_create(&fx->streams, 4, 1, false), SRS_OK);
+	assert_int_equal(stream_table_create(&fx->streams, 4, 1, false, false), SRS_OK);
 	assert_int_equal(command_pool_create(&fx->commands, N_COMMANDS, 32), SRS_OK);
 	assert_int_equal(keyset_pool_create(&fx->keysets, N_KEYSETS, false), SRS_OK);
 	fx->engine = unprotect_engine_create(UNPROTECT_IPSEC_MB);
@@ -142,7 +143,8 @@ stream_install_as(struct fx *fx, const struct stream_spec *spec, struct keyset *
 	struct stream *s = &fx->streams.slots[1];
 
 	c->stream = s;
-	stream_init(s, 1, 0, spec, keys);
+	stream_init(s, 1, 0, spec);
+	s->keys = keys;
 	assert_int_equal(turn(fx), 1);
 	return s;
 }

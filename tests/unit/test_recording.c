@@ -38,7 +38,7 @@ set_up(void **state)
 	fx->r.age_ns = 500000000;
 	fx->r.age_tsc = 500;
 	recording_init(&fx->rec, 5, 0);
-	stream_init(&fx->stream, 1, 0, &spec, NULL);
+	stream_init(&fx->stream, 1, 0, &spec);
 	recording_stream_add(&fx->rec, &fx->stream);
 	*state = fx;
 	return 0;

@@ -15,7 +15,7 @@ set_up(void **state)
 	memset(&counters, 0, sizeof(counters));
 	if (s == NULL || stream_pool_create(&pool, 2, 2) != SRS_OK)
 		return -1;
-	stream_init(s, 1, 0, &spec, NULL);
+	stream_init(s, 1, 0, &spec);
 	*state = s;
 	return 0;
 }
@@ -57,7 +57,7 @@ latch_takes_two_in_sequence_and_then_one_port(void **state)
 	struct stream *s = *state;
 	struct stream_spec spec = { .number = 2, .latch = true };
 
-	stream_init(s, 1, 0, &spec, NULL);
+	stream_init(s, 1, 0, &spec);
 	assert_int_equal(check(s, offered, 5004, 7, PACKET_RTCP), STREAM_SOURCE_OTHER);
 	assert_int_equal(check(s, offered, 5004, 7, PACKET_RTP), STREAM_SOURCE_HELD);
 	assert_int_equal(check(s, other, 5004, 8, PACKET_RTP), STREAM_SOURCE_HELD);	/* begins anew */
