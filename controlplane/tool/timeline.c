@@ -9,6 +9,8 @@
 #define NTP_UNIX_S     2208988800ull	/* 1900 to 1970 */
 #define JUMP_NS        (2 * NS_PER_S)	/* RTP clock and arrival this far apart: a new run */
 #define CLOCK_DEFAULT  8000
+#define SEQ_HALF       0x8000
+#define LATE_MAX       128	/* packets that a reordered one may be behind */
 
 struct collecting {
 	struct timeline *t;
@@ -38,11 +40,39 @@ source_of(struct timeline *t, uint32_t part, uint8_t stream, uint32_t ssrc)
 	return s;
 }
 
+static uint64_t
+last_order(const struct timeline_source *s)
+{
+	return s->n_packets > 0 ? s->packets[s->n_packets - 1].order : (uint64_t)1 << 32;
+}
+
+/* A sender whose rollover counter begins again with its new key goes back in index, not in time: its numbers go on where
+ * its sequence does, or behind what there is. */
+static void
+on_generation(struct timeline_source *s, const struct reel_mark *m)
+{
+	uint32_t last = (uint32_t)last_order(s), index = (uint32_t)m->index;
+	int32_t ahead = (int16_t)((uint16_t)index - (uint16_t)last);
+
+	if (m->generation == s->generation || s->n_packets == 0)
+		return;
+	s->generation = m->generation;
+	if ((int32_t)(index + s->shift - last) >= -SEQ_HALF)
+		return;
+	s->shift_before = s->shift;
+	s->shift = last + (uint32_t)(ahead < -LATE_MAX ? ahead + 2 * SEQ_HALF : ahead) - index;
+}
+
+static uint64_t
+distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
 /* The RTP header's own place after the 32 bits on disk wrapped: a frame's neighbours are near it. */
 static uint64_t
-order_of(const struct timeline_source *s, uint32_t seq_ext)
+order_near(uint64_t last, uint32_t seq_ext)
 {
-	uint64_t last = s->n_packets > 0 ? s->packets[s->n_packets - 1].order : (uint64_t)1 << 32;
 	uint64_t order = (last & ~(uint64_t)UINT32_MAX) | seq_ext;
 
 	if (order + ((uint64_t)1 << 31) < last)
@@ -50,6 +80,15 @@ order_of(const struct timeline_source *s, uint32_t seq_ext)
 	else if (order > last + ((uint64_t)1 << 31))
 		order -= (uint64_t)1 << 32;
 	return order;
+}
+
+static uint64_t
+order_of(const struct timeline_source *s, uint32_t seq_ext)
+{
+	uint64_t last = last_order(s);
+	uint64_t order = order_near(last, seq_ext + s->shift), before = order_near(last, seq_ext + s->shift_before);
+
+	return distance(before, last) < distance(order, last) ? before : order;	/* a late one under the old key */
 }
 
 static void
@@ -120,6 +159,18 @@ collect_rtcp(struct collecting *c, const struct tape_frame *f)
 }
 
 static void
+collect_mark(struct collecting *c, const struct tape_frame *f)
+{
+	struct reel_mark m;
+
+	if (reel_mark_read(&m, f->frame.bytes) != SRS_OK || m.kind != REEL_MARK_SSRC)
+		return;
+	for (unsigned int i = 0; i < c->t->n_sources; i++)
+		if (c->t->sources[i].stream == f->frame.stream && c->t->sources[i].ssrc == m.ssrc)
+			on_generation(&c->t->sources[i], &m);
+}
+
+static void
 collect(void *ctx, const struct tape_frame *f)
 {
 	struct collecting *c = ctx;
@@ -132,6 +183,9 @@ collect(void *ctx, const struct tape_frame *f)
 		break;
 	case REEL_FRAME_RTCP:
 		collect_rtcp(c, f);
+		break;
+	case REEL_FRAME_MARK:
+		collect_mark(c, f);
 		break;
 	case REEL_FRAME_GAP:
 		if (reel_gap_read(&gap, f->frame.bytes) == SRS_OK && gap.reason != REEL_REASON_PAUSED)

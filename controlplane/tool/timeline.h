@@ -36,6 +36,8 @@ struct timeline_source {	/* one SSRC of one stream */
 	struct timeline_report *reports;
 	size_t n_reports, reports_room;
 	uint32_t part;
+	uint16_t generation;	/* of its last SSRC mark */
+	uint32_t shift, shift_before;	/* onto one row of numbers: where a new key began again at a lower index */
 };
 
 #define TIMELINE_SOURCES_MAX 4096

@@ -25,6 +25,7 @@ struct tape_fixture {
 	uint8_t id[REEL_ID_SIZE], uuid[REEL_ID_SIZE];
 	uint8_t slots[32][REEL_SLOT_SIZE];
 	unsigned int n_slots;
+	unsigned int n_frames;
 };
 
 static inline void
@@ -56,6 +57,50 @@ fixture_frame(uint8_t *at, unsigned int stream, uint32_t seq, uint32_t delta_us,
 	write_u32be(&f, 0xabc0 + stream);
 	write_bytes(&f, payload, sizeof(payload));
 	return filler_used(&f);
+}
+
+/* With it, stream 0 changes its key in the middle: the new one's index begins again at ROC 0, and the old one's last
+ * packet comes behind the new one's first. */
+#define FIXTURE_REKEY_AT 25
+static bool fixture_rekeyed;
+
+static inline size_t
+fixture_mark(uint8_t *at, uint32_t seq, uint32_t delta_us)
+{
+	const struct reel_mark mark = { .kind = REEL_MARK_SSRC, .ssrc = 0xabc0, .generation = seq != 0,
+		                        .index = seq != 0 ? seq : 0x10000 };
+	struct filler f = filler_of(at, REEL_FRAME_HEADER_SIZE);
+
+	write_u16be(&f, REEL_MARK_SIZE);
+	write_u8(&f, REEL_FRAME_MARK);
+	write_u8(&f, 0);
+	write_u32be(&f, delta_us);
+	write_u32be(&f, 0);
+	reel_mark_write(&mark, at + REEL_FRAME_HEADER_SIZE);
+	return REEL_FRAME_HEADER_SIZE + REEL_MARK_SIZE;
+}
+
+/* A frame of stream 0 that stands at place `seq`. */
+static inline size_t
+fixture_first(uint8_t *at, uint32_t seq, uint32_t delta_us, struct reel_chunk *head)
+{
+	size_t len = 0;
+
+	head->n_frames++;
+	if (!fixture_rekeyed)
+		return fixture_frame(at, 0, seq, delta_us, 0x10);
+	if (seq == 0 || seq == FIXTURE_REKEY_AT - 1) {
+		len = fixture_mark(at, seq == 0 ? 0 : FIXTURE_REKEY_AT, delta_us);
+		head->n_frames++;
+	}
+	if (seq == FIXTURE_REKEY_AT - 1)
+		seq = FIXTURE_REKEY_AT;
+	else if (seq == FIXTURE_REKEY_AT)
+		seq = FIXTURE_REKEY_AT - 1;
+	len += fixture_frame(at + len, 0, seq, delta_us, 0x10);
+	if (seq >= FIXTURE_REKEY_AT)
+		memset(at + len - 172 - 4, 0, 2);	/* the upper half of seq_ext */
+	return len;
 }
 
 static inline uint8_t *
@@ -93,10 +138,11 @@ fixture_chunks(struct tape_fixture *f, const struct dek *dek, struct merkle *tre
 		if (c == FIXTURE_CHUNKS - 1)
 			head.flags |= REEL_CHUNK_END | REEL_CHUNK_FINAL;
 		for (unsigned int i = 0; i < FIXTURE_PER_CHUNK; i++, seq++) {
-			head.body_len += (uint32_t)fixture_frame(body + head.body_len, 0, seq, i * 20000, 0x10);
+			head.body_len += (uint32_t)fixture_first(body + head.body_len, seq, i * 20000, &head);
 			head.body_len += (uint32_t)fixture_frame(body + head.body_len, 1, seq, i * 20000, 0x90);
-			head.n_frames += 2;
+			head.n_frames++;
 		}
+		f->n_frames += head.n_frames;
 		seal_chunk(engine, key, &head, body, slot);
 		fixture_finish_slot(f, reel_chunk_head_len(head.flags) + head.body_len + REEL_TAG_SIZE);
 		covered = reel_chunk_signed(&head, slot);
@@ -132,7 +178,7 @@ fixture_seal(struct tape_fixture *f, const struct merkle *tree)
 		streams[s].recorded = FIXTURE_CHUNKS * FIXTURE_PER_CHUNK;
 	}
 	memcpy(seal.recording, f->id, REEL_ID_SIZE);
-	seal.n_frames = 2 * FIXTURE_CHUNKS * FIXTURE_PER_CHUNK;
+	seal.n_frames = f->n_frames;
 	seal.first_wall_ns = FIXTURE_START_NS;
 	seal.last_wall_ns = FIXTURE_START_NS + 1000000000;
 	seal.n_streams = 2;
