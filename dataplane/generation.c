@@ -151,12 +151,14 @@ generation_retire(struct generations *g, struct recorder *r, unsigned int max)
 
 	for (; n < max && g->first != NULL; n++) {
 		struct stream *s = g->first;
-		bool due = false;
+		bool due = false, waits = false;
 
-		for (const struct keyset *ks = s->keys->next; ks != NULL; ks = ks->next)
+		for (const struct keyset *ks = s->keys->next; ks != NULL; ks = ks->next) {
+			waits |= ks->retire_tsc != 0;
 			due |= ks->retire_tsc != 0 && r->now_tsc >= ks->retire_tsc;
-		if (!due)
-			break;
+		}
+		if (waits && !due)
+			break;		/* where nothing waits, keys ended early or were named again: those behind go on */
 		list_leave(g, s);
 		if (retire_due(g, r, s))
 			list_enter(g, s);

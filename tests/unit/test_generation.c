@@ -5,13 +5,19 @@
 #define SSRC 0x1234
 
 static void
-one(struct fx *fx, struct sender *snd, uint32_t ssrc, uint16_t seq)
+one_to(struct fx *fx, struct sender *snd, uint16_t udp_port, uint32_t ssrc, uint16_t seq)
 {
 	uint8_t packet[SENDER_PACKET_MAX], frame[SENDER_PACKET_MAX + 64];
 	size_t len = sender_rtp(snd, ssrc, seq, packet);
-	struct rte_mbuf *m = mbuf_of(fx, frame, px_udp(frame, PX_SOURCE, 5004, 20000, packet, len));
+	struct rte_mbuf *m = mbuf_of(fx, frame, px_udp(frame, PX_SOURCE, 5004, udp_port, packet, len));
 
 	burst_of(fx, &m, 1);
+}
+
+static void
+one(struct fx *fx, struct sender *snd, uint32_t ssrc, uint16_t seq)
+{
+	one_to(fx, snd, 20000, ssrc, seq);
 }
 
 static void
@@ -345,6 +351,81 @@ a_stream_that_leaves_in_its_grace_takes_all_its_keys_along(void **state)
 	sender_free(&b);
 }
 
+/* Another stream, on a slot and a port of its own, that has just gone on to other keys. */
+static void
+retire_beside(struct fx *fx, struct stream *s, struct sender *a, struct sender *b)
+{
+	struct stream_spec spec = px_spec(0, 2, 20002);
+	uint8_t ids[1][KEYSET_ID_SIZE];
+	struct command *c = post(fx, COMMAND_STREAM_ADD);
+
+	spec.secure = true;
+	c->stream = s;
+	stream_init(s, 2, 0, &spec);
+	s->keys = keyset_of(fx, &a->master);
+	assert_int_equal(turn(fx), 1);
+	keyset_id(&b->master, ids[0]);
+	generation_rekey(&fx->lc->generations, &fx->lc->recorder, s, ids, 1, keyset_of(fx, &b->master));
+	one_to(fx, b, 20002, SSRC, 1);
+	assert_int_equal(s->keys->next->named, false);
+	s->keys->next->retire_tsc = 1;
+}
+
+static void
+keys_that_ended_early_do_not_hold_up_those_of_other_streams(void **state)
+{
+	struct fx *fx = *state;
+	struct stream *s, *beside = &fx->streams.slots[2];
+	struct sender a, b;
+	struct command *c;
+
+	set_apart(&a, &b);
+	s = stream_secure(fx, &a.master);
+	one(fx, &a, SSRC, 10);
+	rekey(fx, &b.master, 1, 0);
+	one(fx, &b, SSRC, 11);
+	assert_true(s->retiring);
+	c = post(fx, COMMAND_STREAM_HURRY);
+	c->stream = s;
+	assert_int_equal(turn(fx), 1);
+	assert_int_equal(retired(fx), 1);
+	retire_beside(fx, beside, &a, &b);
+	fx->lc->housekeeping_tsc = 0;
+	turn(fx);
+	assert_int_equal(retired(fx), 1);
+	assert_int_equal(n_keysets(beside), 1);
+	assert_false(s->retiring);
+	sender_free(&a);
+	sender_free(&b);
+}
+
+static void
+keys_that_are_named_again_do_not_hold_up_those_of_other_streams(void **state)
+{
+	struct fx *fx = *state;
+	struct stream *s, *beside = &fx->streams.slots[2];
+	struct sender a, b;
+
+	set_apart(&a, &b);
+	s = stream_secure(fx, &a.master);
+	one(fx, &a, SSRC, 10);
+	rekey(fx, &b.master, 1, 0);
+	one(fx, &b, SSRC, 11);
+	rekey(fx, &a.master, 1, 0);
+	assert_int_equal(retired(fx), 1);
+	retire_beside(fx, beside, &a, &b);
+	fx->lc->housekeeping_tsc = 0;
+	turn(fx);
+	assert_int_equal(retired(fx), 1);
+	assert_int_equal(n_keysets(beside), 1);
+	one(fx, &a, SSRC, 12);	/* the first stream's other keys still retire in their time */
+	grace_over(fx);
+	assert_int_equal(retired(fx), 1);
+	assert_int_equal(n_keysets(s), 1);
+	sender_free(&a);
+	sender_free(&b);
+}
+
 int
 main(void)
 {
@@ -360,6 +441,8 @@ main(void)
 		ROW(a_stream_holds_eight_generations_and_the_oldest_makes_room),
 		ROW(a_generation_stays_while_there_is_no_room_for_its_totals),
 		ROW(a_stream_that_leaves_in_its_grace_takes_all_its_keys_along),
+		ROW(keys_that_ended_early_do_not_hold_up_those_of_other_streams),
+		ROW(keys_that_are_named_again_do_not_hold_up_those_of_other_streams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
