@@ -485,6 +485,15 @@ end_call(struct call *c, uint64_t now_ms)
 		return;
 	}
 	c->state = CALL_ENDING;
+	c->hang_up_ms = now_ms + MEDIA_FRAME_MS; /* when the last frame has been said */
+}
+
+static void
+tick_hang_up(struct call *c, uint64_t now_ms)
+{
+	if (c->state != CALL_ENDING || c->hang_up_ms == 0 || now_ms < c->hang_up_ms)
+		return;
+	c->hang_up_ms = 0;
 	new_branch(c);
 	c->cseq++;
 	send_simple(c, "BYE", c->cseq, c->branch, true, now_ms);
@@ -766,6 +775,7 @@ void
 call_tick(struct call *c, uint64_t now_ms)
 {
 	tick_pending(c, now_ms);
+	tick_hang_up(c, now_ms);
 	if (c->state != CALL_TALKING && c->state != CALL_REINVITING)
 		return;
 	tick_keys(c, now_ms);

@@ -87,6 +87,7 @@ struct call {
 	uint64_t retransmit_ms, give_up_ms;
 	uint32_t interval_ms;
 	uint64_t report_ms;
+	uint64_t hang_up_ms;	/* in CALL_ENDING: when the BYE goes; 0: it went */
 	unsigned int n_streams;
 	struct media_stream streams[CALL_STREAMS_MAX];
 	struct secure secures[CALL_STREAMS_MAX];
