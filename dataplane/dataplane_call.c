@@ -401,6 +401,7 @@ dataplane_stream_remove(struct dataplane *dp, uint32_t stream, uint64_t cookie)
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
 	d->removing = true;
+	desk_keys_removing(dp, stream);
 	desk_post(dp, d->lcore_i, c);
 	return SRS_OK;
 }

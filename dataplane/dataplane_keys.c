@@ -267,12 +267,17 @@ desk_keys_poll(struct dataplane *dp)
 }
 
 void
+desk_keys_removing(struct dataplane *dp, uint32_t stream)
+{
+	queue_leave(dp, stream);
+}
+
+void
 desk_keys_removed(struct dataplane *dp, uint32_t stream, struct keyset *keys)
 {
 	struct desk_stream *d = &dp->desk_streams[stream];
 
 	desk_keys_poll(dp);	/* what it gave back before names this handle, which is free from now on */
-	queue_leave(dp, stream);
 	give_all(dp, keys);
 	secret_wipe(&dp->streams.slots[stream].report.ours, sizeof(struct srtcp_keys));
 	d->has_ours = false;

@@ -133,6 +133,8 @@ void desk_keys_commit(struct dataplane *dp, uint32_t stream, uint8_t ids[SRTP_MA
                       unsigned int n_ids);
 /** Wipe and free what lcores gave back. */
 void desk_keys_poll(struct dataplane *dp);
+/** The stream's removal is on its way: nothing is asked of it any more. */
+void desk_keys_removing(struct dataplane *dp, uint32_t stream);
 /** The stream is gone, and these are its keys. */
 void desk_keys_removed(struct dataplane *dp, uint32_t stream, struct keyset *keys);
 

@@ -260,6 +260,46 @@ keys_that_are_installed_stand_in_no_command(void **state)
 	sender_free(&snd);
 }
 
+static void
+libsrtp2_takes_as_many_streams_as_it_may(void **state)
+{
+	static const char *const flags[] = { "limits.sessions_max=16", "limits.stall_ms_max=200", "srtp.engine=libsrtp2",
+		                             "srtp.libsrtp2_streams_max=2", NULL };
+	uint32_t recording, streams[2], late, other;
+	struct stream_keys keys;
+	struct stream_spec spec;
+	struct sender snd;
+	struct px px;
+
+	px_start(&px, flags);
+	assert_non_null(strstr(dataplane_describe(px.dp), "libsrtp2"));
+	sender_make(&snd, SRTP_AES_CM_128_HMAC_SHA1_80, 1, "");
+	keys = keys_of(&snd);
+	recording = px_recording(&px, 1);
+	for (uint8_t i = 0; i < 2; i++) {
+		spec = secure_spec(recording, i, (uint16_t)(20000 + 2 * i), &keys);
+		streams[i] = px_stream(&px, &spec);
+	}
+	spec = secure_spec(recording, 2, 20004, &keys);
+	assert_int_equal(dataplane_stream_add(px.dp, &spec, 1, &other), SRS_ERR_LIMIT);
+	spec.keys = NULL;	/* keys will come later */
+	late = px_stream(&px, &spec);
+	assert_int_equal(dataplane_stream_rekey(px.dp, late, &keys, 1), SRS_ERR_UNSUPPORTED);
+	for (uint16_t seq = 0; seq < 10; seq++)
+		send_rtp(&px, &snd, 20000, seq);
+	send_rtp(&px, &snd, 20004, 10);
+	px_received(&px, 11);
+	assert_int_equal(px_counter(&px, "rx_recorded"), 10);
+	assert_int_equal(px_counter(&px, "rx_drop_no_key"), 1);
+	px_remove(&px, streams[1]);
+	assert_int_equal(rekey(&px, late, &keys), SRS_OK);
+	send_rtp(&px, &snd, 20004, 11);
+	px_received(&px, 12);
+	assert_int_equal(px_counter(&px, "rx_recorded"), 11);
+	px_close(&px);
+	sender_free(&snd);
+}
+
 int
 main(void)
 {
@@ -269,6 +309,7 @@ main(void)
 		cmocka_unit_test(keys_where_they_do_not_belong_are_refused),
 		cmocka_unit_test(when_the_spares_are_used_up_the_oldest_generations_end),
 		cmocka_unit_test(a_reserve_that_is_used_up_too_refuses),
+		cmocka_unit_test(libsrtp2_takes_as_many_streams_as_it_may),
 		cmocka_unit_test(keys_that_are_installed_stand_in_no_command),
 	};
 
