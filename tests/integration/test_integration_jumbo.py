@@ -20,7 +20,7 @@ def test_jumbo_rtp_is_recorded_or_counted(context):
         for i, size in enumerate(SIZES):
             call.send(0, sip.rtp(1 + i, 160 * i, 7, bytes(size)))
             call.send(1, sip.rtp(1 + i, 160 * i, 8, bytes(160)))
-        call.send(0, bytes(8000))	# long, and no RTP
+        call.send(0, b"\x40" + bytes(7999))	# long, and no RTP
         end = time.monotonic() + 5
         while r.metrics()["rx_recorded"] < 2 * len(SIZES) and time.monotonic() < end:
             time.sleep(0.05)

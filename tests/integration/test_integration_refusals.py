@@ -119,7 +119,8 @@ def test_each_bad_packet_has_one_verdict(context):
             ("rx_drop_duplicate", 4, lambda n: call.send(0, good)),
             ("rx_drop_source", 5, lambda n: stranger.sendto(good, (address, port))),
             ("rx_drop_no_stream", 6, lambda n: call.sockets[0].sendto(good, (address, 16384 + 12000))),
-            ("rx_drop_not_rtp", 7, lambda n: call.send(0, b"\x00\x01" + bytes(50))),	# STUN-like
+            ("rx_drop_stun", 7, lambda n: call.send(0, b"\x00\x01" + bytes(50))),
+            ("rx_drop_not_rtp", 6, lambda n: call.send(0, b"\x40\x01" + bytes(50))),	# version 1
             ("rx_drop_not_rtp", 3, lambda n: call.send(0, b"\x80\x00\x00")),		# shorter than a header
             ("rx_drop_not_rtp", 2, lambda n: call.send(0, b"\x8f\x00" + bytes(12))),	# 15 sources in 14 octets
             ("rx_drop_rtcp", 4, lambda n: call.sockets[0].sendto(b"\x80\xc8\xff\xff" + bytes(24), (address, port + 1))),
