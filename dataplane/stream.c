@@ -332,6 +332,32 @@ stream_ssrc_join(struct stream *s, const struct keyset *keys, uint32_t ssrc, uin
 	return x;
 }
 
+/* Packets that came, of this part. */
+static uint64_t
+received(const struct ssrc *x)
+{
+	uint64_t n = x->recorded + x->duplicates;
+
+	for (unsigned int r = 0; r < REEL_REASONS_MAX; r++)
+		n += x->missing[r];
+	return n;
+}
+
+/* Where a sender's index goes on under its new key, so do our reports about it. */
+static void
+report_inherit(struct ssrc *x, const struct ssrc *old)
+{
+	x->jitter = old->jitter;
+	x->sr_middle = old->sr_middle;
+	x->sr_at = old->sr_at;
+	if (x->began_index + SSRC_DROPOUT_MAX - old->highest >= 2 * SSRC_DROPOUT_MAX)
+		return;		/* elsewhere: a new row of numbers */
+	x->began_index = old->began_index;
+	x->received_before += old->received_before + (uint32_t)received(old);
+	x->expected_prior = old->expected_prior;
+	x->received_prior = old->received_prior;
+}
+
 void
 stream_ssrc_promote(struct stream *s, struct ssrc *x)
 {
@@ -339,6 +365,8 @@ stream_ssrc_promote(struct stream *s, struct ssrc *x)
 
 	s->first = *x;
 	*x = was;
+	if (was.used && was.ssrc == s->first.ssrc)
+		report_inherit(&s->first, &was);
 }
 
 uint64_t
@@ -389,11 +417,7 @@ ssrc_restarted(const struct ssrc *x, uint64_t index, uint64_t now_tsc, uint64_t 
 void
 ssrc_next_part(struct ssrc *x)
 {
-	uint64_t received = x->recorded + x->duplicates;
-
-	for (unsigned int r = 0; r < REEL_REASONS_MAX; r++)
-		received += x->missing[r];
-	x->received_before += (uint32_t)received;
+	x->received_before += (uint32_t)received(x);
 	x->recorded = x->duplicates = x->rtcp = 0;
 	memset(x->missing, 0, sizeof(x->missing));
 	x->first_index = x->highest + 1;

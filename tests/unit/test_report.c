@@ -408,8 +408,8 @@ receiver_make(srtp_t *session, const struct srtp_master *master)
 	assert_int_equal(srtp_create(session, &policy), srtp_err_status_ok);
 }
 
-/* The last report, opened by libsrtp2. @return its SRTCP index */
-static uint32_t
+/* The last report, opened by libsrtp2. */
+static void
 opened(struct drive *d, srtp_t receiver, struct block b[4], unsigned int n)
 {
 	struct rx_packet p = parsed(d, PEER);
@@ -417,7 +417,6 @@ opened(struct drive *d, srtp_t receiver, struct block b[4], unsigned int n)
 
 	assert_int_equal(srtp_unprotect_rtcp(receiver, p.bytes, &len), srtp_err_status_ok);
 	compound_read(d, p.bytes, (uint16_t)len, b, n);
-	return 0;
 }
 
 static void
@@ -483,6 +482,50 @@ secure_reports_are_protected_with_our_key_and_an_index_that_never_repeats(void *
 		sender_free(&next);
 		drive_free(d);
 	}
+}
+
+static void
+a_report_goes_on_through_a_change_of_keys(void **state)
+{
+	struct drive *d = drive_make();
+	struct stream_spec spec = reported(px_recording(&d->px, 1), 1, 20000);
+	struct stream_keys keys = { .n_theirs = 1 };
+	struct sender a, b, ours;
+	uint8_t packet[SENDER_PACKET_MAX];
+	struct block blocks[4];
+	srtp_t receiver;
+	uint32_t stream;
+
+	sender_make(&a, SRTP_AEAD_AES_128_GCM, 1, "");
+	sender_make(&b, SRTP_AES_CM_128_HMAC_SHA1_80, 2, "");
+	sender_make(&ours, SRTP_AEAD_AES_128_GCM, 3, "");
+	keys.theirs[0] = a.master;
+	keys.ours = ours.master;
+	spec.secure = true;
+	spec.keys = &keys;
+	stream = px_stream(&d->px, &spec);
+	receiver_make(&receiver, &ours.master);
+	take_over(d);
+	for (uint16_t i = 0; i < 20; i++) {	/* 5 and 15 are lost */
+		size_t len = sender_rtp(i < 10 ? &a : &b, SSRC, i, packet);
+
+		if (i == 10) {
+			keys.theirs[0] = b.master;
+			assert_int_equal(dataplane_stream_rekey(d->px.dp, stream, &keys, 77), SRS_OK);
+			turn_at(d, d->now_s + 0.01);
+		}
+		if (i % 10 != 5)
+			hear(d, 0.02 * i, PEER, 5004, 20000, packet, len);
+	}
+	next_report(d);
+	opened(d, receiver, blocks, 1);
+	assert_int_equal(blocks[0].highest, 19);
+	assert_int_equal(blocks[0].lost, 2);
+	srtp_dealloc(receiver);
+	sender_free(&a);
+	sender_free(&b);
+	sender_free(&ours);
+	drive_free(d);
 }
 
 static void
@@ -552,6 +595,7 @@ main(void)
 		cmocka_unit_test(totals_go_on_through_parts_and_sources_stand_side_by_side),
 		cmocka_unit_test(ipv6_reports_sum_up),
 		cmocka_unit_test(secure_reports_are_protected_with_our_key_and_an_index_that_never_repeats),
+		cmocka_unit_test(a_report_goes_on_through_a_change_of_keys),
 		cmocka_unit_test(a_secure_stream_without_our_key_sends_none),
 		cmocka_unit_test(our_key_is_wiped_with_its_stream),
 	};
