@@ -1,6 +1,7 @@
 #include "dataplane/eal.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,20 @@ init_with(const struct eal *eal, const char *extra, unsigned int memory_mib)
 	return rte_eal_init(n, args);
 }
 
+/* The tap driver signals the process for packets, and the kernel saves the vector registers of the thread that takes the
+ * signal on its stack, with what it handled last: keys of an answer have been found there long after their call. DPDK's
+ * own threads, which are running by now, handle none and take it; this one and all that it starts do not. */
+static void
+signals_leave_to_eal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		sigaddset(&set, number);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);	/* a valid set cannot be refused */
+}
+
 enum srs_err
 eal_start(struct eal *eal, const struct config *c, unsigned int memory_mib, char *why, size_t why_len)
 {
@@ -125,6 +140,7 @@ eal_start(struct eal *eal, const struct config *c, unsigned int memory_mib, char
 		         eal->huge ? " of large pages" : "", rte_strerror(rte_errno));
 		return SRS_ERR_IO;
 	}
+	signals_leave_to_eal();
 	started = *eal;
 	is_started = true;
 	return SRS_OK;

@@ -211,3 +211,20 @@ def test_sdes_keys_leave_the_memory(context):
         for needle in (theirs | ours).values():
             status, text = r.reel_py("grep", "--keys", r.settings["keys.path"], first=needle.encode().hex())
             check(status == 0 and text.rstrip().endswith("0 found"), f"a key is in a recording: {text[-200:]}")
+
+
+def test_signals_of_the_driver_interrupt_no_thread_that_handles_keys(context):
+    """The kernel saves vector registers on the stack of the thread that takes a signal, and a key may stand in them."""
+    with context.recorder() as r:
+        real_time = ~((1 << 33) - 1)	# bits of the signals from 34 on, SIGRTMIN
+        folder, takers = f"/proc/{r.process.pid}/task", set()
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/status") as f:
+                status = dict(row.split(":\t", 1) for row in f.read().splitlines() if ":\t" in row)
+            check(int(status["SigCgt"], 16) & real_time, "the driver uses no real-time signal: this test looks for nothing")
+            if int(status["SigCgt"], 16) & ~int(status["SigBlk"], 16) & real_time:
+                takers.add(status["Name"])
+            check(not (int(task) == r.process.pid and status["Name"] in takers), "the control thread takes the driver's signals")
+        check(takers, "no thread takes the driver's signals")
+        ours = {"lcore", "writer", "keys", "dtls", "api"}
+        check(not [name for name in takers if any(name.startswith(own) for own in ours)], f"these threads take them: {takers}")
