@@ -39,7 +39,7 @@ class Sender:
         Gst.init(None)
         with open(options.g711, "rb") as f:
             self.coded = f.read()
-        self.result = {"connected": False, "fingerprint_matches": False, "sent": 0, "errors": []}
+        self.result = {"connected": False, "fingerprint_matches": False, "sent": 0, "reports": 0, "not_reports": 0, "errors": []}
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((options.local, 0))
         self.pipeline = Gst.Pipeline.new("sender")
@@ -65,6 +65,9 @@ class Sender:
         shared = Gio.Socket.new_from_fd(self.socket.fileno())
         source = self.add("udpsrc", socket=shared, close_socket=False)
         source.link(self.decoder)
+        for name in ("rtp_src", "rtcp_src"):	# the recorder's reports come back: a pad without a peer ends the pipeline
+            self.decoder.get_static_pad(name).link(self.add("fakesink", sync=False, **{"async": False}).get_static_pad("sink"))
+        self.decoder.get_static_pad("rtcp_src").add_probe(Gst.PadProbeType.BUFFER, self.hear)
         self.feed = self.add("appsrc", caps=Gst.Caps.from_string(CAPS), format=Gst.Format.TIME, is_live=True)
         pay = self.add("rtppcmupay", min_ptime=FRAME_NS, max_ptime=FRAME_NS)
         encoder = self.add("dtlssrtpenc", connection_id="call", is_client=peer["client"])
@@ -81,6 +84,12 @@ class Sender:
 
     def count(self, pad, info):
         self.result["sent"] += 1
+        return Gst.PadProbeReturn.OK
+
+    def hear(self, pad, info):
+        """What comes out here has authenticated and is decrypted: a receiver report is the first of a compound."""
+        data = info.get_buffer().extract_dup(0, 2)
+        self.result["reports" if data[1] == 201 else "not_reports"] += 1
         return Gst.PadProbeReturn.OK
 
     def on_error(self, bus, message):

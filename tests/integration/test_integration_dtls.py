@@ -89,6 +89,7 @@ def gstreamer(context, setup, client):
                               "fingerprint": peer.attributes["fingerprint"]}), file=driver.stdin, flush=True)
             result = json.loads(driver.stdout.readline())
             check(result["connected"] and not result["errors"], f"GStreamer: {result} log: {r.log_tail(4)}")
+            check(result["not_reports"] == 0, f"RTCP of ours that is no report after GStreamer read it: {result}")
             check(result["fingerprint_matches"], "the recorder's certificate does not have the fingerprint of its answer")
             r.settle()
             peer.end()
