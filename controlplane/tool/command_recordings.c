@@ -325,6 +325,31 @@ json_number(const cJSON *object, const char *name)
 	return cJSON_IsNumber(item) ? item->valuedouble : 0;
 }
 
+/* Parts and key generations have a column where there is more than one: else two rows would look the same. */
+static void
+show_streams(const cJSON *streams)
+{
+	bool parts = false, generations = false;
+	const cJSON *row;
+
+	cJSON_ArrayForEach(row, streams) {
+		parts |= json_number(row, "part") != 0;
+		generations |= json_number(row, "generation") != 0;
+	}
+	printf("Streams\n  %-3s %-6s %-20s %-8s %-10s%s%s %9s %10s %9s\n", "NO", "LABEL", "SPEAKER", "CODEC", "SSRC",
+	       parts ? " PART" : "", generations ? " KEY" : "", "RECORDED", "DUPLICATES", "LOST");
+	cJSON_ArrayForEach(row, streams) {
+		printf("  %-3.0f %-6.6s %-20.20s %-8.8s %-10s", json_number(row, "number"), json_text(row, "label"),
+		       json_text(row, "speaker"), json_text(row, "codec"), json_text(row, "ssrc"));
+		if (parts)
+			printf(" %4.0f", json_number(row, "part"));
+		if (generations)
+			printf(" %3.0f", json_number(row, "generation"));
+		printf(" %9.0f %10.0f %9.0f\n", json_number(row, "recorded"), json_number(row, "duplicates"),
+		       json_number(row, "lost_upstream"));
+	}
+}
+
 static void
 show_people(const cJSON *d)
 {
@@ -346,13 +371,7 @@ show_people(const cJSON *d)
 	printf("Participants\n");
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "participants"))
 		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
-	printf("Streams\n  %-3s %-6s %-20s %-8s %-10s %9s %10s %9s\n", "NO", "LABEL", "SPEAKER", "CODEC", "SSRC", "RECORDED",
-	       "DUPLICATES", "LOST");
-	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "streams"))
-		printf("  %-3.0f %-6.6s %-20.20s %-8.8s %-10s %9.0f %10.0f %9.0f\n", json_number(row, "number"),
-		       json_text(row, "label"), json_text(row, "speaker"), json_text(row, "codec"),
-		       json_text(row, "ssrc"), json_number(row, "recorded"), json_number(row, "duplicates"),
-		       json_number(row, "lost_upstream"));
+	show_streams(cJSON_GetObjectItem(d, "streams"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))
 		printf("! %s\n", row->valuestring);
 	if (!cJSON_IsTrue(cJSON_GetObjectItem(d, "opened")))
