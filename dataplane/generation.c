@@ -207,7 +207,8 @@ bound(struct generations *g, struct recorder *r, struct stream *s)
 
 	for (struct keyset *ks = s->keys; ks != NULL; ks = ks->next) {
 		n++;
-		if (ks != s->keys && !ks->named && (oldest == NULL || ks->generation < oldest->generation))
+		if (ks != s->keys && !ks->named &&
+		    (oldest == NULL || (int16_t)(ks->generation - oldest->generation) < 0))	/* their numbers wrap */
 			oldest = ks;
 	}
 	if (n > STREAM_KEYSETS_MAX && oldest != NULL && end(g, r, s, oldest))

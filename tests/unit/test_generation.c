@@ -296,6 +296,27 @@ a_stream_holds_eight_generations_and_the_oldest_makes_room(void **state)
 }
 
 static void
+the_oldest_makes_room_where_their_numbers_wrap_too(void **state)
+{
+	struct fx *fx = *state;
+	struct sender snd[STREAM_KEYSETS_MAX + 1];
+	struct stream *s;
+
+	for (uint8_t i = 0; i <= STREAM_KEYSETS_MAX; i++)
+		sender_make(&snd[i], SRTP_AES_CM_128_HMAC_SHA1_80, i, "");
+	fx->generation = UINT16_MAX - 3;
+	s = stream_secure(fx, &snd[0].master);
+	one(fx, &snd[0], SSRC, 1);
+	for (unsigned int i = 1; i <= STREAM_KEYSETS_MAX; i++)
+		rekey(fx, &snd[i].master, 1, 0);
+	assert_int_equal(retired(fx), 1);
+	for (const struct keyset *ks = s->keys; ks != NULL; ks = ks->next)
+		assert_int_not_equal(ks->generation, UINT16_MAX - 2);	/* the first that was never used */
+	for (unsigned int i = 0; i <= STREAM_KEYSETS_MAX; i++)
+		sender_free(&snd[i]);
+}
+
+static void
 a_generation_stays_while_there_is_no_room_for_its_totals(void **state)
 {
 	struct fx *fx = *state;
@@ -439,6 +460,7 @@ main(void)
 		ROW(without_a_packet_under_the_new_key_the_old_one_goes_on),
 		ROW(keys_wanted_elsewhere_end_at_once_the_active_one_too),
 		ROW(a_stream_holds_eight_generations_and_the_oldest_makes_room),
+		ROW(the_oldest_makes_room_where_their_numbers_wrap_too),
 		ROW(a_generation_stays_while_there_is_no_room_for_its_totals),
 		ROW(a_stream_that_leaves_in_its_grace_takes_all_its_keys_along),
 		ROW(keys_that_ended_early_do_not_hold_up_those_of_other_streams),
