@@ -9,7 +9,7 @@ import sys
 from recorder import check
 from srtp_call import Peer, Run, check_balance, check_seals, check_voices, exported, heard, next_seed, noise, row_of
 
-EARLY_MAX = 5	# packets of a stream within the 100 ms that a busy machine may need to put its keys in place
+EARLY_MAX = 50	# packets of a stream within the second that a busy machine may need to put its keys in place; each is counted
 PROFILES = {"SRTP_AES128_CM_SHA1_80": "AES_CM_128_HMAC_SHA1_80", "SRTP_AES128_CM_SHA1_32": "AES_CM_128_HMAC_SHA1_32",
             "SRTP_AEAD_AES_128_GCM": "AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM": "AEAD_AES_256_GCM"}
 
