@@ -17,6 +17,7 @@
 #define TIMEOUT_MS   (64 * T1_MS)
 #define REPORT_MS    5000
 #define SHAKE_MS     10000	/* a DTLS handshake with a few lost flights */
+#define FORGED_REST_MS 500	/* before the end of a call */
 #define FORGED_TURN  64	/* forged packets before it is another stream's turn */
 #define RTCP_ROOM    2048
 #define DATAGRAMS_MAX 16	/* taken from a socket at once */
@@ -572,6 +573,7 @@ on_answered(struct call *c, const char *message, uint64_t now_ms)
 		c->answered_ms = now_ms;
 		tick_keys(c, now_ms);
 	}
+	c->silent = c->held && !c->resumed;
 	if (c->failure[0] != '\0' || c->cancelled)
 		end_call(c, now_ms);
 	else
@@ -681,7 +683,7 @@ tick_hold(struct call *c, uint32_t elapsed, uint64_t now_ms)
 	if (p->hold_at_ms == 0 || c->state != CALL_TALKING)
 		return;
 	if (!c->held && elapsed >= p->hold_at_ms) {
-		c->held = true;
+		c->held = c->silent = true;
 		reinvite(c, "inactive", now_ms);
 	} else if (c->held && !c->resumed && elapsed >= p->hold_at_ms + p->hold_for_ms) {
 		c->resumed = true;
@@ -730,12 +732,14 @@ tick_ssrc(struct call *c, uint32_t elapsed)
 		media_stream_change_ssrc(&c->streams[i]);
 }
 
-/* Forged packets go out evenly over the call, a stream at a time. */
+/* Forged packets go out evenly over the call, a stream at a time, but not at its very end: what is still on its way through
+ * the recorder's port when the BYE comes finds no stream any more. */
 static void
 tick_forgery(struct call *c, uint32_t elapsed)
 {
 	const struct call_plan *p = c->plan;
-	uint64_t due = elapsed >= p->length_ms ? p->forge : p->forge * elapsed / p->length_ms;
+	uint32_t length_ms = p->length_ms > 2 * FORGED_REST_MS ? p->length_ms - FORGED_REST_MS : p->length_ms;
+	uint64_t due = elapsed >= length_ms ? p->forge : p->forge * elapsed / length_ms;
 
 	for (; c->forged < due; c->forge_stream = (c->forge_stream + 1) % c->n_streams) {
 		unsigned int n = due - c->forged < FORGED_TURN ? (unsigned int)(due - c->forged) : FORGED_TURN;
@@ -756,7 +760,7 @@ tick_media(struct call *c, uint64_t now_ms)
 	tick_ssrc(c, elapsed);
 	tick_inline_keys(c, elapsed);
 	for (unsigned int i = 0; i < c->n_streams; i++)
-		if (media_stream_tick(&c->streams[i], elapsed, c->held && !c->resumed))
+		if (media_stream_tick(&c->streams[i], elapsed, c->silent))
 			more = true;
 	tick_forgery(c, elapsed);
 	if (c->plan->rtcp && now_ms >= c->report_ms) {

@@ -73,7 +73,8 @@ struct call {
 	char branch[40];
 	unsigned int cseq;
 	unsigned int sdp_version;
-	bool held, resumed;
+	bool held, resumed;	/* as offered */
+	bool silent;		/* from the offer of a hold to the answer to its end */
 	bool flowing;		/* media is sent: the keys are there */
 	bool rekey_offered, ssrc_changed;
 	bool acknowledged;

@@ -273,11 +273,19 @@ media_stream_open(struct media_stream *m, const struct media_source *source, con
 	wire_open(&m->wire, faults, seed);
 }
 
+/* Packets that a receiver counts as received and not as expected: those sent again, and one that arrives behind its
+ * successor when that was the first (RFC 3550 A.3). */
+static uint64_t
+beyond_expected(const struct wire *w)
+{
+	return w->duplicated + w->replays + w->reordered;
+}
+
 static void
 send_rtp(struct media_stream *m, uint8_t *packet, uint16_t len, uint16_t seq)
 {
 	struct report_source *s = source_of(m, m->ssrc, seq);
-	uint64_t repeated = m->wire.duplicated + m->wire.replays;
+	uint64_t before = beyond_expected(&m->wire);
 
 	wire_send_rtp(&m->wire, packet, len);
 	m->begun = true;
@@ -285,7 +293,7 @@ send_rtp(struct media_stream *m, uint8_t *packet, uint16_t len, uint16_t seq)
 		return;
 	s->made++;
 	for (unsigned int i = 0; i < m->n_sources && i < MEDIA_SOURCES_MAX; i++) /* a replay may be of any of them */
-		m->sources[i].repeated += m->wire.duplicated + m->wire.replays - repeated;
+		m->sources[i].beyond += beyond_expected(&m->wire) - before;
 }
 
 static void

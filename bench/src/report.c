@@ -89,9 +89,9 @@ check_block(const uint8_t *b, struct report_source *sources, unsigned int n_sour
 	s->highest = highest;
 	if (s->gaps)
 		return true;
-	if (lost < -(int64_t)s->repeated || lost > (int64_t)s->made) {
-		snprintf(why, why_len, "report: %d lost of %llu sent and %llu sent again", lost,
-		         (unsigned long long)s->made, (unsigned long long)s->repeated);
+	if (lost < -(int64_t)s->beyond || lost > (int64_t)s->made) {
+		snprintf(why, why_len, "report: %d lost of %llu sent and %llu sent again or late", lost,
+		         (unsigned long long)s->made, (unsigned long long)s->beyond);
 		return false;
 	}
 	if (s->made < 0x10000 && (uint16_t)((uint16_t)highest - s->first_seq) >= s->made) {

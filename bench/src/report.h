@@ -25,7 +25,7 @@ struct report_source {
 	uint32_t ssrc;
 	uint16_t first_seq;
 	uint64_t made;		/* packets */
-	uint64_t repeated;	/* sent again; a receiver counts them as received */
+	uint64_t beyond;	/* sent again or late: a receiver may count so many more than it expects */
 	bool gaps;		/* a capture: sequence and loss are not ours to know */
 	/* what the last report said */
 	int32_t lost;

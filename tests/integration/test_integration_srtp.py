@@ -148,7 +148,8 @@ def test_hold_keeps_the_keys(context):
         run = Run(r, "--srtp", "AEAD_AES_128_GCM", "--hold", "0.5:0.5")
         row = r.wait_sealed(1)[0]
         check({s["generation"] for s in seal_of(r, row)} == {0}, f"{seal_of(r, row)}")
-        check_balance(r, [run])
+        m = check_balance(r, [run])
+        check(m["rx_drop_paused"] <= 4, f"{m['rx_drop_paused']:.0f} packets of a sender on hold")
 
 
 # ---- attacks ----
@@ -158,12 +159,11 @@ def test_forged_packets_change_nothing(context):
     of them by CAPSTAN_FORGED=1000000."""
     n = int(os.environ.get("CAPSTAN_FORGED", 20000 if context.sanitized else 200000))
     with secure(context) as r:
-        run = Run(r, "--srtp", "AES_CM_128_HMAC_SHA1_80", "--forge", str(n), seconds=max(8, n / 50000))
+        run = Run(r, "--srtp", "AES_CM_128_HMAC_SHA1_80", "--forge", str(n), seconds=max(10, n / 50000))
         row = r.wait_sealed(1)[0]
         check(run.sent["forged"] + run.sent["forged_rtcp"] >= 0.99 * n, f"{run.sent['forged']} forged of {n}")
+        check_balance(r, [run])
         check_voices(r, row, run)
-        m = check_balance(r, [run])
-        check(m["nic_missed"] == 0, "the tap lost packets")
         check(len(seal_of(r, row)) == 2, f"a forged source is in the seal: {seal_of(r, row)}")
 
 

@@ -34,7 +34,7 @@ report_about(uint32_t ssrc, int32_t lost, uint32_t highest)
 static struct report_source
 source(void)
 {
-	return (struct report_source){ .ssrc = OURS, .first_seq = 65530, .made = 20, .repeated = 2 };
+	return (struct report_source){ .ssrc = OURS, .first_seq = 65530, .made = 20, .beyond = 2 };
 }
 
 static bool
