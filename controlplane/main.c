@@ -11,15 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "controlplane/catalog.h"
-#include "controlplane/dialog.h"
-#include "controlplane/dtls.h"
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/sip/dialog.h"
+#include "controlplane/dtls/dtls.h"
 #include "controlplane/keys.h"
-#include "controlplane/media.h"
+#include "controlplane/session/media.h"
 #include "controlplane/options.h"
 #include "controlplane/reactor.h"
-#include "controlplane/rest.h"
-#include "controlplane/session.h"
+#include "controlplane/rest/rest.h"
+#include "controlplane/session/session.h"
 #include "dataplane/dataplane.h"
 #include "lib/srs_log.h"
 

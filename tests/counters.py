@@ -17,9 +17,9 @@ LISTS = (
     ("dataplane/counters.h", "VERDICT_LIST", "", 1, "packets"),
     ("dataplane/counters.h", "LCORE_COUNTER_LIST", "", 0, None),
     ("dataplane/dataplane.c", "WRITER_COUNTER_LIST", "writer_", 0, None),
-    ("controlplane/dialog.h", "SIP_COUNTER_LIST", "", 1, None),
-    ("controlplane/session.h", "SESSION_COUNTER_LIST", "", 1, None),
-    ("controlplane/dtls_association.h", "DTLS_COUNTER_LIST", "", 1, None),
+    ("controlplane/sip/dialog.h", "SIP_COUNTER_LIST", "", 1, None),
+    ("controlplane/session/session.h", "SESSION_COUNTER_LIST", "", 1, None),
+    ("controlplane/dtls/dtls_association.h", "DTLS_COUNTER_LIST", "", 1, None),
 )
 WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([A-Za-z_][A-Za-z0-9_]*)')
 
@@ -49,7 +49,7 @@ def single():
 
 
 def gauges():
-    for name, sentence in re.findall(r'metrics_gauge\(&m, "(\w+)", "([^"]*)"', source("controlplane/rest_pages.c")):
+    for name, sentence in re.findall(r'metrics_gauge\(&m, "(\w+)", "([^"]*)"', source("controlplane/rest/rest_pages.c")):
         yield f"`capstan_{name}`", "gauge", "info", sentence
 
 

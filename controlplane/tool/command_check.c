@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/metadata.h"
+#include "controlplane/metadata/metadata.h"
 #include "controlplane/tool/tool.h"
 
 #define FILE_MAX (1 << 20)

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 #include "controlplane/tool/roll.h"
 #include "controlplane/tool/timeline.h"
 #include "controlplane/tool/tool.h"

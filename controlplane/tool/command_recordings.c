@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 #include "controlplane/tool/timeline.h"
 #include "controlplane/tool/tool.h"
 #include "controlplane/tool/verify.h"

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 #define PAGE_ROWS 1000
 

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "controlplane/catalog.h"
+#include "controlplane/catalog/catalog.h"
 
 #define NS_PER_S 1000000000ull
 #define PATHS_MAX 65536

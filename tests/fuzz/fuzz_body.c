@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/body.h"
+#include "controlplane/sdp/body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

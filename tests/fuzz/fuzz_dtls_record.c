@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "controlplane/dtls_record.h"
+#include "controlplane/dtls/dtls_record.h"
 #include "lib/srs_assert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "controlplane/ledger.h"
+#include "controlplane/catalog/ledger.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

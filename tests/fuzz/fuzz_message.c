@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/message.h"
-#include "controlplane/response.h"
-#include "controlplane/sip.h"
+#include "controlplane/sip/message.h"
+#include "controlplane/sip/response.h"
+#include "controlplane/sip/sip.h"
 
 #define BYTES_MAX 16384u
 

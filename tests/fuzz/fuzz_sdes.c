@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/sdes.h"
+#include "controlplane/sdp/sdes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

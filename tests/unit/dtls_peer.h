@@ -15,7 +15,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "controlplane/dtls_identity.h"
+#include "controlplane/dtls/dtls_identity.h"
 
 #define PEER_ALL_PROFILES "SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80:SRTP_AES128_CM_SHA1_32"
 #define PEER_QUEUE_MAX    64

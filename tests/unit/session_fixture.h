@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/session.h"
-#include "controlplane/session_state.h"
+#include "controlplane/session/session.h"
+#include "controlplane/session/session_state.h"
 
 #define NOTES_MAX  256
 #define EVENTS_MAX 256

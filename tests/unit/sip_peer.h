@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "controlplane/dialog.h"
+#include "controlplane/sip/dialog.h"
 
 #define PEER_SDP "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 16384 RTP/AVP 0\r\na=recvonly\r\n"
 #define PEER_T1_MS 20u

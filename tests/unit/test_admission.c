@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "controlplane/admission.h"
+#include "controlplane/session/admission.h"
 
 #define RETRY_MAX 10
 

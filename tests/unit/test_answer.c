@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "controlplane/offer.h"
-#include "controlplane/sdes.h"
+#include "controlplane/sdp/offer.h"
+#include "controlplane/sdp/sdes.h"
 
 static struct offer offer, answer;
 static struct answer_media decided[OFFER_MEDIA_MAX];

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controlplane/binding.h"
+#include "controlplane/sdp/binding.h"
 
 static struct offer offer;
 static int of_mline[OFFER_MEDIA_MAX];

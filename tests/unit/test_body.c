@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "controlplane/body.h"
+#include "controlplane/sdp/body.h"
 
 #define SDP "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n"
 #define XML "<recording xmlns='urn:ietf:params:xml:ns:recording:1'/>"

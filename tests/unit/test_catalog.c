@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "controlplane/catalog.h"
-#include "controlplane/ledger.h"
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/catalog/ledger.h"
 
 struct fixture {
 	char dir[64];

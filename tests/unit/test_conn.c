@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "controlplane/conn.h"
+#include "controlplane/sip/conn.h"
 #include "sip_peer.h"
 
 static int

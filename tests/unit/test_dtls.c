@@ -13,7 +13,7 @@
 
 #include "dtls_peer.h"
 
-#include "controlplane/dtls.h"
+#include "controlplane/dtls/dtls.h"
 #include "crypto/secret.h"
 
 #define HANDSHAKES_MAX 32

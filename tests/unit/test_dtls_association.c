@@ -10,7 +10,7 @@
 
 #include "dtls_peer.h"
 
-#include "controlplane/dtls_association.h"
+#include "controlplane/dtls/dtls_association.h"
 #include "controlplane/reactor.h"
 
 #define SECOND UINT64_C(1000000000)

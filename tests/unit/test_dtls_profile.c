@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "controlplane/dtls_profile.h"
+#include "controlplane/dtls/dtls_profile.h"
 
 static void
 profiles_follow_the_order_of_the_suites(void **state)

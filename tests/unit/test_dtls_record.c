@@ -7,7 +7,7 @@
 
 #include "dtls_peer.h"
 
-#include "controlplane/dtls_record.h"
+#include "controlplane/dtls/dtls_record.h"
 
 #define RANDOM_AT 27	/* record header, message header, client_version */
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "controlplane/ledger.h"
+#include "controlplane/catalog/ledger.h"
 
 struct fixture {
 	char dir[64];

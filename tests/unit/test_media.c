@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "controlplane/media.h"
+#include "controlplane/session/media.h"
 #include "controlplane/reactor.h"
 
 static struct dataplane_place places[3];

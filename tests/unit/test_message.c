@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/message.h"
-#include "controlplane/response.h"
+#include "controlplane/sip/message.h"
+#include "controlplane/sip/response.h"
 
 #define FILE_BYTES_MAX 262144
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "controlplane/metadata.h"
+#include "controlplane/metadata/metadata.h"
 
 #define RFC_ROOT "<recording xmlns='urn:ietf:params:xml:ns:recording:1'>"
 

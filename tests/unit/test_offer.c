@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "controlplane/offer.h"
+#include "controlplane/sdp/offer.h"
 
 #define HEAD "v=0\r\no=src 77 3 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 

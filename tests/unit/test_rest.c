@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "controlplane/catalog.h"
-#include "controlplane/rest.h"
+#include "controlplane/catalog/catalog.h"
+#include "controlplane/rest/rest.h"
 
 struct dataplane {
 	uint64_t recorded;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/sdes.h"
+#include "controlplane/sdp/sdes.h"
 
 /* 30 bytes, 00 01 .. 1d; the shorter and longer ones go on in the same way */
 #define KEY30 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwd"

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "controlplane/transaction.h"
+#include "controlplane/sip/transaction.h"
 #include "sip_peer.h"
 
 /* ---- the tables, read off the figures a second time: rows are states, columns events ---- */

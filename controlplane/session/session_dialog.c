@@ -1,0 +1,473 @@
+/* What SIP asks of sessions: the handlers of dialog.h. They read and check everything first, so that a refused request
+ * changes nothing (RFC 3261 §14.1), then raise the event. */
+#include "controlplane/session/session.h"
+#include "controlplane/session/session_state.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "crypto/secret.h"
+#include "lib/srs_log.h"
+
+#define WARNING_MAX 200
+
+static bool
+refuse(struct sip_refusal *why, unsigned int status, const char *warning)
+{
+	*why = (struct sip_refusal){ .status = status, .warning = warning };
+	return false;
+}
+
+static bool
+body_read(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
+{
+	const char *text = "The body cannot be read";
+	enum srs_err err;
+
+	memset(&all->body, 0, sizeof(all->body));
+	if (req->body.len == 0)
+		return true;
+	err = body_split(&all->body, req->content_type, req->content_disposition, req->body, &text);
+	if (err == SRS_OK)
+		return true;
+	return refuse(why, err == SRS_ERR_UNSUPPORTED ? 415 : err == SRS_ERR_LIMIT ? 413 : 400, text);
+}
+
+static bool
+disposition_is_recording(const struct sessions *all, const struct sip_request *req)
+{
+	static const char word[] = "recording-session";
+
+	if (strncasecmp(req->content_disposition, word, sizeof(word) - 1) == 0)
+		return true;
+	for (unsigned int i = 0; i < all->body.n_parts; i++) {
+		struct span d = all->body.parts[i].disposition;
+
+		if (d.len >= sizeof(word) - 1 && strncasecmp((const char *)d.bytes, word, sizeof(word) - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* docs/rfc-coverage.md RS-01, RS-02, RS-12: is this a recording session? */
+static bool
+policy_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
+{
+	switch (all->floor.config->sip.accept) {
+	case CONFIG_ACCEPT_ANY:
+		return true;
+	case CONFIG_ACCEPT_STRICT:
+		if (!req->require_siprec && !req->contact_sip_src)
+			return refuse(why, 403, "Not a recording session: Require: siprec and +sip.src in Contact "
+			                        "are missing");
+		if (!req->require_siprec)
+			return refuse(why, 403, "Not a recording session: Require: siprec is missing");
+		if (!req->contact_sip_src)
+			return refuse(why, 403, "Not a recording session: +sip.src in Contact is missing");
+		return true;
+	case CONFIG_ACCEPT_TOLERANT:
+		if (req->require_siprec || req->contact_sip_src || req->contact_bare_src ||
+		    all->body.metadata != NULL || disposition_is_recording(all, req))
+			return true;
+		return refuse(why, 403, "Not a recording session: none of Require: siprec, +sip.src in Contact, "
+		                        "an rs-metadata body or disposition recording-session");
+	}
+	return false;
+}
+
+static bool
+sdp_read(struct sessions *all, struct sip_refusal *why)
+{
+	const char *text = "The SDP cannot be read";
+	enum srs_err err;
+
+	err = offer_parse(&all->offer, all->body.sdp->bytes, &text);
+	if (err == SRS_OK)
+		return true;
+	return refuse(why, err == SRS_ERR_LIMIT ? 488 : 400, text);
+}
+
+/* What the m-lines of sessions.offer come to. */
+struct mlines {
+	unsigned int n_recordable;
+	unsigned int n_dtls;		/* of these */
+	uint8_t ip_version;		/* of the first that can be recorded; 0: the offer does not say */
+	const char *obstacle;		/* of the first candidate that cannot: a sentence for Warning */
+};
+
+static void
+mlines_judge(struct mlines *out, struct sessions *all, const struct session_policy *p)
+{
+	*out = (struct mlines){ 0 };
+	for (unsigned int i = 0; i < all->offer.n_media; i++) {
+		const struct offer_media *m = &all->offer.media[i];
+		const char *obstacle;
+
+		if (!session_mline_is_candidate(m))
+			continue;
+		obstacle = session_mline_obstacle(all, p, m);
+		if (obstacle == NULL && out->n_recordable++ == 0)
+			out->ip_version = m->address.ip_version;
+		out->n_dtls += obstacle == NULL && offer_media_keying(m) == OFFER_KEYING_DTLS;
+		if (out->obstacle == NULL)
+			out->obstacle = obstacle;
+	}
+}
+
+/* Why there is no m-line that could be recorded if it were protected otherwise. */
+static const char *
+no_candidate(const struct offer *o)
+{
+	for (unsigned int i = 0; i < o->n_media; i++) {
+		if (o->media[i].kind == OFFER_AUDIO && o->media[i].port != 0)
+			return "No m-line can be recorded: no RTP format was offered";
+	}
+	return "No m-line can be recorded: offer at least one audio m-line with a port";
+}
+
+static void
+admission_look(struct sessions *all, struct admission_view *v)
+{
+	*v = (struct admission_view){
+		.stopping = all->stopping,
+		.sessions = all->n_answering,
+		.sessions_max = all->n_free == 0 ? 0 : all->floor.config->limits.sessions_max,
+		.pairs_free = media_pairs_free(all->floor.media),
+		.keys_ready = keys_ready(all->floor.keys),
+		.catalog_has_room = catalog_has_room(all->floor.catalog),
+		.handshakes_free = all->floor.dtls != NULL ? dtls_room(all->floor.dtls) : 0,
+	};
+	dataplane_room(all->floor.dataplane, &v->room);
+}
+
+bool
+sessions_ready(struct sessions *all, struct sip_refusal *why)
+{
+	struct admission_view v;
+
+	admission_look(all, &v);
+	return admission_allows(&v, 0, all->floor.config->sip.retry_after_s, why);
+}
+
+/* Everything that can be asked before anything is taken. */
+static bool
+invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why,
+               enum session_counter *counter)
+{
+	struct session_policy policy;
+	struct admission_view v;
+	struct mlines n;
+
+	*counter = SESSION_REFUSED_BODY;
+	if (!body_read(all, req, why))
+		return false;
+	if (!policy_accepts(all, req, why)) {
+		*counter = SESSION_REFUSED_POLICY;
+		return false;
+	}
+	if (all->body.sdp == NULL)	/* RFC 3261 §13.2.1 lets us offer; an SRS may not add streams (RFC 7866 §7.2) */
+		return refuse(why, 488, "No SDP offer: the recording client has to offer the streams");
+	if (!sdp_read(all, why))
+		return false;
+	session_policy_read(&policy, all, req);
+	mlines_judge(&n, all, &policy);
+	if (n.n_recordable == 0 && n.obstacle == NULL)
+		return refuse(why, 488, no_candidate(&all->offer));
+	if (n.n_recordable == 0) {
+		*counter = SESSION_REFUSED_SRTP;
+		return refuse(why, 488, n.obstacle);
+	}
+	admission_look(all, &v);
+	v.handshakes_need = n.n_dtls;
+	if (v.handshakes_free < n.n_dtls)
+		dtls_count_refused(all->floor.dtls);
+	*counter = SESSION_REFUSED_LIMIT;
+	return admission_allows(&v, n.n_recordable, all->floor.config->sip.retry_after_s, why);
+}
+
+static void
+address_text(const struct sockaddr_storage *from, char *out, size_t len)
+{
+	char ip[INET6_ADDRSTRLEN] = "";
+
+	if (from->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)from;
+
+		(void)inet_ntop(AF_INET6, &a->sin6_addr, ip, sizeof(ip));
+		(void)snprintf(out, len, "[%s]:%u", ip, ntohs(a->sin6_port));
+	} else {
+		const struct sockaddr_in *a = (const struct sockaddr_in *)from;
+
+		(void)inet_ntop(AF_INET, &a->sin_addr, ip, sizeof(ip));
+		(void)snprintf(out, len, "%s:%u", ip, ntohs(a->sin_port));
+	}
+}
+
+/* The offer is read again from this text, so no octet may end it early: a NUL would cut m-lines out of our answer. */
+static char *
+text_of(struct span bytes)
+{
+	char *text = malloc(bytes.len + 1);
+
+	if (text == NULL)
+		return NULL;
+	for (size_t i = 0; i < bytes.len; i++)
+		text[i] = bytes.bytes[i] != 0 ? (char)bytes.bytes[i] : ' ';
+	text[bytes.len] = '\0';
+	return text;
+}
+
+/* Keep the offer that all->offer was read from: its keys in secret memory, its text without them. */
+static enum srs_err
+offer_keep(struct session *s, const struct sip_request *req, struct span sdp)
+{
+	enum srs_err err;
+	char *text = text_of(sdp);
+
+	if (text == NULL)
+		return SRS_ERR_NOMEM;
+	session_policy_read(&s->policy, s->all, req);
+	err = session_keys_take(s);
+	s->offer_redacted = offer_redact(text, strlen(text)) != 0;
+	free(s->offer_sdp);
+	s->offer_sdp = text;
+	if (err)
+		return err;
+	free(s->offer_deviations);
+	s->offer_deviations = session_offer_deviations(&s->all->offer);
+	return SRS_OK;
+}
+
+static enum srs_err
+session_start(struct session *s, const struct sip_request *req)
+{
+	struct sessions *all = s->all;
+	struct mlines n;
+	enum srs_err err;
+
+	address_text(&req->source, s->source, sizeof(s->source));
+	err = offer_keep(s, req, all->body.sdp->bytes);
+	if (err)
+		return err;
+	mlines_judge(&n, all, &s->policy);
+	err = media_lcore_choose(all->floor.media, n.ip_version, &s->lcore_i);
+	if (err)
+		return err;
+	if (all->body.metadata != NULL)
+		session_metadata_take(s);
+	return session_recordings_plan(s);
+}
+
+static void
+on_invite(void *ctx, struct dialog *d, const struct sip_request *req)
+{
+	struct sessions *all = ctx;
+	struct sip_refusal why = { 0 };
+	enum session_counter counter;
+	struct session *s = NULL;
+	enum srs_err err;
+
+	if (!invite_accepts(all, req, &why, &counter)) {
+		session_count(all, counter);
+		log_info("session", "refused", "call_id=%s status=%u why=\"%s\"", req->call_id, why.status,
+		         why.warning);
+		dialog_refuse(d, &why);
+		return;
+	}
+	err = session_open(&s, all, d, req);
+	if (err == SRS_OK)
+		err = session_start(s, req);
+	if (err == SRS_OK) {
+		session_settle(s);
+		return;
+	}
+	session_count(all, SESSION_REFUSED_LIMIT);
+	log_warn("session", "start_failed", "call_id=%s err=%s", req->call_id, srs_err_name(err));
+	dialog_user_set(d, NULL);
+	if (s != NULL) {
+		s->dialog = NULL;
+		session_free(s);
+	}
+	if (err == SRS_ERR_UNSUPPORTED)
+		(void)refuse(&why, 488, "No media address of the offered IP version, offer the other one");
+	else
+		(void)refuse(&why, 503, "No room for another recording, try another recorder");
+	if (why.status == 503)
+		why.retry_after_s = admission_retry_after(all->floor.config->sip.retry_after_s);
+	dialog_refuse(d, &why);
+}
+
+/* The body parts that are neither SDP nor metadata are kept too: content type, NUL, bytes. */
+static void
+note_other_parts(struct session *s)
+{
+	for (unsigned int i = 0; i < s->all->body.n_parts; i++) {
+		const struct body_part *p = &s->all->body.parts[i];
+		size_t len = p->content_type.len + 1 + p->bytes.len;
+		char *joined;
+
+		if (p->kind != BODY_OTHER)
+			continue;
+		joined = malloc(len);
+		if (joined == NULL) {
+			session_count(s->all, SESSION_NOTES_LOST);
+			continue;
+		}
+		if (p->content_type.len != 0)
+			memcpy(joined, p->content_type.bytes, p->content_type.len);
+		joined[p->content_type.len] = '\0';
+		if (p->bytes.len != 0)
+			memcpy(joined + p->content_type.len + 1, p->bytes.bytes, p->bytes.len);
+		session_note(s, NULL, REEL_FRAME_BODY, span_of(joined, len));
+		secret_wipe(joined, len);	/* who knows what is in it */
+		free(joined);
+	}
+}
+
+/* A later offer. One whose audio could all be recorded but for its protection is refused, and the session goes on as it
+ * was (RFC 3261 §14.2); one that merely removes streams is not. */
+static bool
+reoffer_read(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
+{
+	struct session_policy policy;
+	struct mlines n;
+
+	if (!sdp_read(all, why))
+		return false;
+	session_policy_read(&policy, all, req);
+	mlines_judge(&n, all, &policy);
+	if (n.n_recordable == 0 && n.obstacle != NULL)
+		return refuse(why, 488, n.obstacle);
+	return true;
+}
+
+static void
+on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
+{
+	struct sessions *all = ctx;
+	struct session *s = dialog_user(d);
+	struct sip_refusal why = { 0 };
+
+	if (s == NULL || session_edge_of(s->state, EV_OFFER) == NULL) {
+		(void)refuse(&why, 500, "The recording session does not take an offer now");
+		dialog_refuse(d, &why);
+		return;
+	}
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
+		log_info("session", "reinvite_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
+		dialog_refuse(d, &why);
+		return;
+	}
+	if (all->body.sdp != NULL && offer_keep(s, req, all->body.sdp->bytes)) {
+		(void)refuse(&why, 500, "No memory for the offer");
+		dialog_refuse(d, &why);
+		return;
+	}
+	note_other_parts(s);
+	if (all->body.metadata != NULL)
+		(void)session_dispatch(s, EV_METADATA);
+	if (all->body.sdp == NULL) {
+		(void)session_dispatch(s, EV_DESCRIBE);
+	} else {
+		s->answer_due = true;
+		(void)session_dispatch(s, EV_OFFER);
+	}
+	session_settle(s);
+}
+
+/* An UPDATE's answer goes out with its 200 and cannot wait for ports: commands for new ones are in the lcore's ring by
+ * then, and run before a peer can have read the answer. */
+static unsigned int
+session_update(struct session *s, const struct sip_request *req, char **sdp)
+{
+	if (offer_keep(s, req, s->all->body.sdp->bytes))
+		return 500;
+	(void)session_dispatch(s, EV_OFFER);
+	if (session_answer_make(s, sdp))
+		return 500;
+	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(*sdp));
+	session_describe(s, NULL);
+	session_recordings_publish(s);
+	return 200;
+}
+
+static unsigned int
+on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, const char **warning)
+{
+	struct sessions *all = ctx;
+	struct session *s = dialog_user(d);
+	struct sip_refusal why = { 0 };
+	unsigned int status = 200;
+
+	*sdp = NULL;
+	if (s == NULL || session_edge_of(s->state, EV_METADATA) == NULL)
+		return 500;
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
+		log_info("session", "body_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
+		*warning = why.warning;
+		return why.status;
+	}
+	if (req->body.len != 0 && all->body.sdp == NULL && all->body.metadata == NULL)
+		return 415;
+	note_other_parts(s);
+	if (all->body.metadata != NULL)
+		(void)session_dispatch(s, EV_METADATA);
+	/* SDP in an INFO is no offer (RFC 6086, RFC 3264) */
+	if (all->body.sdp != NULL && strcasecmp(req->method, "UPDATE") == 0)
+		status = s->answer_due ? 500 : session_update(s, req, sdp);	/* RFC 3311 §5.2 */
+	session_settle(s);
+	return status;
+}
+
+static void
+on_confirmed(void *ctx, struct dialog *d, struct span body)
+{
+	struct sessions *all = ctx;
+	struct session *s = dialog_user(d);
+
+	if (s == NULL || !s->offered)
+		return;
+	all->answer_body = body;
+	(void)session_dispatch(s, EV_CONFIRMED);
+	session_settle(s);
+}
+
+static void
+on_ended(void *ctx, struct dialog *d, enum dialog_end how)
+{
+	struct session *s = dialog_user(d);
+
+	if (s == NULL)
+		return;
+	s->dialog = NULL;
+	if (s->reason[0] == '\0')
+		(void)snprintf(s->reason, sizeof(s->reason), "%s", dialog_end_name(how));
+	(void)session_dispatch(s, EV_ENDED);
+	session_settle(s);
+}
+
+static unsigned int
+on_options(void *ctx)
+{
+	struct sip_refusal why;
+
+	return sessions_ready(ctx, &why) ? 200 : 503;
+}
+
+const struct dialog_handlers *
+sessions_handlers(void)
+{
+	static const struct dialog_handlers handlers = {
+		.on_invite = on_invite,
+		.on_reinvite = on_reinvite,
+		.on_body = on_body,
+		.on_confirmed = on_confirmed,
+		.on_ended = on_ended,
+		.on_options = on_options,
+	};
+
+	return &handlers;
+}

@@ -1,0 +1,450 @@
+/* The documents of a recording: what was offered, answered and described. docs/format.md has their form. */
+#include "controlplane/session/session.h"
+#include "controlplane/session/session_state.h"
+
+#include <cjson/cJSON.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARTICIPANTS_MAX METADATA_ITEMS_MAX
+
+void
+session_hex(const uint8_t id[REEL_ID_SIZE], char out[2 * REEL_ID_SIZE + 1])
+{
+	for (unsigned int i = 0; i < REEL_ID_SIZE; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+/* How many bytes the UTF-8 character at `at` has; 0: it is none, or a control character. */
+static unsigned int
+utf8_len(const unsigned char *at)
+{
+	static const unsigned char lowest[] = { 0, 0, 0xc2, 0xe0, 0xf0 };	/* first bytes below are overlong */
+	unsigned int n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+
+	if (n == 1)
+		return at[0] >= 0x20 && at[0] != 0x7f;
+	if (at[0] < lowest[n] || at[0] > 0xf4)
+		return 0;
+	for (unsigned int i = 1; i < n; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;	/* a NUL ends here too */
+	}
+	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f) ||
+	    (at[0] == 0xed && at[1] > 0x9f))
+		return 0;	/* overlong, beyond Unicode, a surrogate */
+	return n;
+}
+
+void
+session_text_clean(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	while (*at != '\0') {
+		unsigned int n = utf8_len(at);
+
+		if (n == 0)
+			*at = '?';
+		at += n != 0 ? n : 1;
+	}
+}
+
+void
+session_text_add(struct cJSON *json, const char *name, const char *text)
+{
+	char clean[SESSION_TEXT_MAX];
+
+	(void)snprintf(clean, sizeof(clean), "%s", text);
+	session_text_clean(clean);
+	cJSON_AddStringToObject(json, name, clean);
+}
+
+/* ---- notes ---- */
+
+/* @param struck  secrets were struck out of `bytes` before */
+static void
+note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes, bool struck)
+{
+	uint8_t flags = struck ? REEL_FRAME_REDACTED : 0;
+	char *copy = malloc(bytes.len + 1);
+
+	if (copy == NULL) {
+		session_count(s->all, SESSION_NOTES_LOST);
+		return;
+	}
+	if (bytes.len != 0)
+		memcpy(copy, bytes.bytes, bytes.len);
+	copy[bytes.len] = '\0';
+	/* before it becomes a frame, no key and no credential is left in it (docs/format.md) */
+	if (kind != REEL_FRAME_DESCRIPTION && kind != REEL_FRAME_DEVIATIONS && offer_redact(copy, bytes.len) != 0)
+		flags = REEL_FRAME_REDACTED;
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		const struct session_recording *r = s->recordings[i];
+
+		if (r == NULL || r->state != RECORDING_OPEN || (only != NULL && only != r))
+			continue;
+		if (dataplane_note(s->all->floor.dataplane, r->handle, kind, flags, span_of(copy, bytes.len),
+		                   session_cookie(s, COOKIE_NOTE, i)) != SRS_OK)
+			session_count(s->all, SESSION_NOTES_LOST);
+	}
+	free(copy);
+}
+
+void
+session_note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes)
+{
+	note(s, only, kind, bytes, false);
+}
+
+void
+session_note_offer(struct session *s, struct session_recording *only)
+{
+	note(s, only, REEL_FRAME_OFFER, span_of_text(s->offer_sdp), s->offer_redacted);
+}
+
+void
+session_note_all(struct session *s, struct session_recording *only)
+{
+	session_note_offer(s, only);
+	if (s->offer_deviations != NULL)
+		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->offer_deviations));
+	if (s->metadata_raw.len != 0)
+		session_note(s, only, REEL_FRAME_METADATA, s->metadata_raw);
+	if (s->metadata_deviations != NULL)
+		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->metadata_deviations));
+	if (s->answer_sdp != NULL)
+		note(s, only, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp), s->answer_redacted);
+}
+
+static void
+deviation_add(cJSON *rows, unsigned int line, const char *path, const char *rule)
+{
+	cJSON *row = cJSON_CreateObject();
+
+	cJSON_AddNumberToObject(row, "line", line);
+	cJSON_AddStringToObject(row, "path", path);
+	cJSON_AddStringToObject(row, "rule", rule);
+	cJSON_AddItemToArray(rows, row);
+}
+
+static char *
+json_finish(cJSON *json)
+{
+	char *text = cJSON_PrintUnformatted(json);
+
+	cJSON_Delete(json);
+	return text;
+}
+
+char *
+session_deviation_json(unsigned int line, const char *path, const char *rule)
+{
+	cJSON *rows = cJSON_CreateArray();
+
+	deviation_add(rows, line, path, rule);
+	return json_finish(rows);
+}
+
+char *
+session_offer_deviations(const struct offer *o)
+{
+	cJSON *rows;
+
+	if (o->n_deviations == 0)
+		return NULL;
+	rows = cJSON_CreateArray();
+	for (unsigned int i = 0; i < o->n_deviations; i++)
+		deviation_add(rows, o->deviations[i].line, "sdp", o->deviations[i].rule);
+	return json_finish(rows);
+}
+
+/* ---- participants ---- */
+
+static bool
+sends_into(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
+{
+	const struct metadata_participant *senders[PARTICIPANTS_MAX];
+
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+		unsigned int n;
+
+		if (st == NULL || st->recording != r || st->label[0] == '\0')
+			continue;
+		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
+		for (unsigned int k = 0; k < n; k++) {
+			if (senders[k] == p)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+sends_elsewhere(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		if (s->recordings[i] != NULL && s->recordings[i] != r && sends_into(s, p, s->recordings[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Of this communication session by association or by its streams; who is in none that we know is in each. */
+static bool
+takes_part(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
+{
+	const struct metadata *m = s->metadata;
+	bool associated = false;
+
+	for (unsigned int i = 0; i < m->n_participant_sessions; i++) {
+		const struct metadata_participant_session *a = &m->participant_sessions[i];
+
+		if (strcmp(a->participant, p->id) != 0)
+			continue;
+		if (r->cs_id[0] == '\0' || strncmp(a->session, r->cs_id, sizeof(r->cs_id) - 1) == 0)
+			return true;
+		associated = true;
+	}
+	return sends_into(s, p, r) || (!associated && !sends_elsewhere(s, p, r));
+}
+
+static void
+participant_labels_add(const struct session *s, const struct metadata_participant *p, cJSON *row)
+{
+	cJSON *labels = cJSON_AddArrayToObject(row, "labels");
+
+	for (unsigned int i = 0; i < s->metadata->n_streams; i++) {
+		const struct metadata_participant *senders[PARTICIPANTS_MAX];
+		const char *label = s->metadata->streams[i].label;
+		unsigned int n = metadata_senders(s->metadata, label, senders, PARTICIPANTS_MAX);
+
+		for (unsigned int k = 0; k < n; k++) {
+			if (senders[k] == p)
+				cJSON_AddItemToArray(labels, cJSON_CreateString(label));
+		}
+	}
+}
+
+static cJSON *
+participants_of(const struct session *s, const struct session_recording *r, bool with_labels)
+{
+	cJSON *rows = cJSON_CreateArray();
+
+	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_participants; i++) {
+		const struct metadata_participant *p = &s->metadata->participants[i];
+		const struct metadata_name *name = p->n_names != 0 ? &p->names[0] : NULL;
+		cJSON *row;
+
+		if (!takes_part(s, p, r))
+			continue;
+		row = cJSON_CreateObject();
+		cJSON_AddStringToObject(row, "id", p->id);
+		cJSON_AddStringToObject(row, "aor", name != NULL && name->aor != NULL ? name->aor : "");
+		cJSON_AddStringToObject(row, "name", name != NULL && name->name != NULL ? name->name : "");
+		if (with_labels)
+			participant_labels_add(s, p, row);
+		cJSON_AddItemToArray(rows, row);
+	}
+	return rows;
+}
+
+char *
+session_participants_json(const struct session *s, const struct session_recording *r)
+{
+	return json_finish(participants_of(s, r, true));
+}
+
+/* ---- streams ---- */
+
+/* The offer that the streams' m-line numbers are about. @return NULL when it cannot be read again (no memory) */
+static const struct offer *
+offer_again(struct session *s)
+{
+	const char *why;
+
+	return offer_parse(&s->all->described, span_of_text(s->offer_sdp), &why) == SRS_OK ? &s->all->described : NULL;
+}
+
+static const struct offer_media *
+mline_of(const struct offer *o, const struct session_stream *st)
+{
+	return o != NULL && st->mline < o->n_media ? &o->media[st->mline] : NULL;
+}
+
+static bool
+is_described(const struct session_stream *st, const struct session_recording *r)
+{
+	return st != NULL && st->recording == r && !st->doomed && st->state != STREAM_REMOVING;
+}
+
+static void
+codec_name(const struct offer_codec *c, char out[OFFER_TEXT_MAX])
+{
+	size_t i;
+
+	for (i = 0; i + 1 < OFFER_TEXT_MAX && c->name[i] != '\0'; i++)
+		out[i] = (char)toupper((unsigned char)c->name[i]);
+	out[i] = '\0';
+}
+
+static cJSON *
+codecs_of(const struct offer_media *m)
+{
+	cJSON *rows = cJSON_CreateArray();
+
+	for (unsigned int i = 0; m != NULL && i < m->n_codecs; i++) {
+		const struct offer_codec *c = &m->codecs[i];
+		char name[OFFER_TEXT_MAX];
+		cJSON *row = cJSON_CreateObject();
+
+		codec_name(c, name);
+		cJSON_AddNumberToObject(row, "payload_type", c->payload_type);
+		session_text_add(row, "name", name);
+		cJSON_AddNumberToObject(row, "clock_hz", c->clock_hz);
+		cJSON_AddNumberToObject(row, "channels", c->channels);
+		session_text_add(row, "fmtp", c->fmtp);
+		cJSON_AddItemToArray(rows, row);
+	}
+	return rows;
+}
+
+static cJSON *
+senders_of(const struct session *s, const struct session_stream *st)
+{
+	const struct metadata_participant *senders[PARTICIPANTS_MAX];
+	cJSON *ids = cJSON_CreateArray();
+	unsigned int n = 0;
+
+	if (s->metadata != NULL && st->label[0] != '\0')
+		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		cJSON_AddItemToArray(ids, cJSON_CreateString(senders[i]->id));
+	return ids;
+}
+
+static cJSON *
+stream_row(const struct session *s, const struct session_stream *st, const struct offer_media *m)
+{
+	cJSON *row = cJSON_CreateObject();
+	uint8_t ip_version;
+	char ip[48];
+
+	media_text(s->all->floor.media, &st->port, ip, sizeof(ip), &ip_version);
+	cJSON_AddNumberToObject(row, "number", st->number);
+	session_text_add(row, "label", st->label);
+	cJSON_AddNumberToObject(row, "mline", st->mline);
+	session_text_add(row, "kind", m != NULL ? m->kind_text : "audio");
+	cJSON_AddBoolToObject(row, "inactive", st->inactive);
+	cJSON_AddStringToObject(row, "address", ip);
+	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
+	cJSON_AddItemToObject(row, "codecs", codecs_of(m));
+	cJSON_AddItemToObject(row, "participants", senders_of(s, st));
+	return row;
+}
+
+char *
+session_streams_json(struct session *s, const struct session_recording *r)
+{
+	const struct offer *o = offer_again(s);
+	cJSON *rows = cJSON_CreateArray();
+
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+		const struct offer_media *m;
+		char name[OFFER_TEXT_MAX] = "";
+		cJSON *row;
+
+		if (!is_described(st, r))
+			continue;
+		m = mline_of(o, st);
+		if (m != NULL && m->n_codecs != 0)
+			codec_name(&m->codecs[0], name);
+		row = cJSON_CreateObject();
+		cJSON_AddNumberToObject(row, "number", st->number);
+		session_text_add(row, "label", st->label);
+		session_text_add(row, "codec", name);
+		cJSON_AddNumberToObject(row, "payload_type", m != NULL && m->n_codecs != 0 ? m->codecs[0].payload_type : 0);
+		cJSON_AddItemToArray(rows, row);
+	}
+	return json_finish(rows);
+}
+
+/* ---- description ---- */
+
+static const char *
+group_of(const struct session *s, const struct session_recording *r)
+{
+	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_sessions; i++) {
+		const struct metadata_session *cs = &s->metadata->sessions[i];
+
+		if (strncmp(cs->id, r->cs_id, sizeof(r->cs_id) - 1) == 0 && cs->group_ref != NULL)
+			return cs->group_ref;
+	}
+	return "";
+}
+
+static void
+source_add(const struct session *s, cJSON *json)
+{
+	static const char *const transports[] = { [CONFIG_UDP] = "udp", [CONFIG_TCP] = "tcp", [CONFIG_TLS] = "tls" };
+	cJSON *src = cJSON_AddObjectToObject(json, "src");
+
+	cJSON_AddStringToObject(src, "address", s->source);
+	cJSON_AddStringToObject(src, "transport", transports[s->transport]);
+	cJSON_AddStringToObject(src, "agent", s->agent);
+}
+
+static char *
+description_json(struct session *s, struct session_recording *r)
+{
+	const struct offer *o = offer_again(s);
+	cJSON *json = cJSON_CreateObject(), *rows;
+	char id[2 * REEL_ID_SIZE + 1], number[24];
+
+	cJSON_AddNumberToObject(json, "version", ++r->version);
+	session_hex(r->id, id);
+	cJSON_AddStringToObject(json, "recording", id);
+	session_hex(s->rs_id, id);
+	cJSON_AddStringToObject(json, "rs_id", id);
+	cJSON_AddStringToObject(json, "cs_id", r->cs_id);
+	cJSON_AddStringToObject(json, "group_id", group_of(s, r));
+	cJSON_AddStringToObject(json, "call_id", s->call_id);
+	cJSON_AddStringToObject(json, "node", s->all->floor.config->node.name);
+	source_add(s, json);
+	/* larger than 2^53: as text, since cJSON's numbers are doubles */
+	(void)snprintf(number, sizeof(number), "%" PRIu64, r->started_wall_ns);
+	cJSON_AddRawToObject(json, "started_wall_ns", number);
+	rows = cJSON_AddArrayToObject(json, "streams");
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+
+		if (is_described(st, r))
+			cJSON_AddItemToArray(rows, stream_row(s, st, mline_of(o, st)));
+	}
+	cJSON_AddItemToObject(json, "participants", participants_of(s, r, false));
+	return json_finish(json);
+}
+
+void
+session_describe(struct session *s, struct session_recording *only)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+		char *json;
+
+		if (r == NULL || r->state != RECORDING_OPEN || (only != NULL && only != r))
+			continue;
+		json = description_json(s, r);
+		if (json == NULL) {
+			session_count(s->all, SESSION_NOTES_LOST);
+			continue;
+		}
+		session_note(s, r, REEL_FRAME_DESCRIPTION, span_of_text(json));
+		free(json);
+	}
+}

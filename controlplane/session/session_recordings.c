@@ -1,0 +1,466 @@
+/* The recordings of a session: one for each communication session (docs/architecture.md). R0 is opened at once; the first
+ * session_id binds to it, each further one opens its own. A recording is sealed when its communication session is
+ * over and others live, else with the dialog. */
+#include "controlplane/session/session.h"
+#include "controlplane/session/session_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/secret.h"
+#include "lib/srs_assert.h"
+#include "lib/srs_log.h"
+
+#define NS_PER_S          UINT64_C(1000000000)
+#define PART_RETRY_S      10
+#define SEGMENT_PATH_MAX  1024
+
+static uint64_t
+part_due(const struct session *s)
+{
+	uint64_t max_s = s->all->floor.config->storage.part_seconds_max;
+
+	return max_s != 0 ? reactor_mono_ns() + max_s * NS_PER_S : UINT64_MAX;
+}
+
+static enum srs_err
+recording_spec_fill(struct session *s, struct session_recording *r, struct recording_spec *spec)
+{
+	enum srs_err err = secret_random(r->id, sizeof(r->id));
+
+	if (err)
+		return err;
+	memcpy(spec->id, r->id, sizeof(spec->id));
+	spec->lcore_i = s->lcore_i;
+	return keys_take(s->all->floor.keys, r->id, 0, &spec->key);
+}
+
+static enum srs_err
+recording_open(struct session *s, unsigned int i, const char *cs_id)
+{
+	struct session_recording *r = calloc(1, sizeof(*r));
+	struct recording_spec spec = { 0 };
+	enum srs_err err;
+
+	if (r == NULL)
+		return SRS_ERR_NOMEM;
+	r->i = (uint8_t)i;
+	r->state = RECORDING_OPENING;
+	r->started_wall_ns = reactor_wall_ns();
+	(void)snprintf(r->cs_id, sizeof(r->cs_id), "%s", cs_id);
+	err = recording_spec_fill(s, r, &spec);
+	if (err == SRS_OK)
+		err = dataplane_recording_open(s->all->floor.dataplane, &spec,
+		                               session_cookie(s, COOKIE_RECORDING, i), &r->handle);
+	secret_wipe(&spec, sizeof(spec));
+	if (err) {
+		free(r);
+		return err;
+	}
+	s->recordings[i] = r;
+	return SRS_OK;
+}
+
+static void
+recording_drop(struct session *s, struct session_recording *r)
+{
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		struct session_stream *st = s->streams[i];
+
+		if (st == NULL)
+			continue;
+		srs_assert(st->recording != r);
+		if (st->moving_to == r)
+			st->moving_to = NULL;
+	}
+	s->recordings[r->i] = NULL;
+	free(r);
+}
+
+static struct session_recording *
+recording_of_cs(const struct session *s, const char *cs_id)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+
+		if (r != NULL && !r->doomed && r->state != RECORDING_SEALING &&
+		    strncmp(r->cs_id, cs_id, sizeof(r->cs_id) - 1) == 0)
+			return r;
+	}
+	return NULL;
+}
+
+static enum srs_err
+recording_open_next(struct session *s, const char *cs_id)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		if (s->recordings[i] == NULL)
+			return recording_open(s, i, cs_id);
+	}
+	return SRS_ERR_LIMIT;
+}
+
+/* Seal those whose communication session is over, once the recording of another one is open: until then the old one
+ * is where streams are, and where new ones begin. */
+static void
+recordings_retire(struct session *s)
+{
+	bool another_lives = false;
+
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		const struct session_recording *r = s->recordings[i];
+
+		another_lives |= r != NULL && !r->doomed && r->state == RECORDING_OPEN && r->cs_id[0] != '\0' &&
+		                 !session_cs_is_over(s, r->cs_id);
+	}
+	for (unsigned int i = 0; another_lives && i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+
+		if (r == NULL || r->doomed || r->cs_id[0] == '\0' || !session_cs_is_over(s, r->cs_id))
+			continue;
+		r->doomed = true;
+		(void)snprintf(r->reason, sizeof(r->reason), "cs_ended");
+	}
+}
+
+enum srs_err
+session_recordings_plan(struct session *s)
+{
+	enum srs_err err = SRS_OK;
+
+	if (session_recordings_n(s) == 0)
+		err = recording_open_next(s, "");
+	for (unsigned int i = 0; err == SRS_OK && s->metadata != NULL && i < s->metadata->n_sessions; i++) {
+		const char *cs_id = s->metadata->sessions[i].id;
+		struct session_recording *unbound = recording_of_cs(s, "");
+
+		if (cs_id[0] == '\0' || recording_of_cs(s, cs_id) != NULL || session_cs_is_over(s, cs_id))
+			continue;
+		if (unbound != NULL)
+			(void)snprintf(unbound->cs_id, sizeof(unbound->cs_id), "%s", cs_id);
+		else if (recording_open_next(s, cs_id) != SRS_OK)
+			err = SRS_ERR_LIMIT;
+	}
+	if (err && session_recordings_n(s) != 0)
+		log_warn("session", "recordings_bounded", "call_id=%s sessions=%u: at most %d recordings at a time, the rest "
+		         "stays in the first", s->call_id, s->metadata != NULL ? s->metadata->n_sessions : 0,
+		         SESSION_RECORDINGS_MAX);
+	recordings_retire(s);
+	/* only R0 is a must: without the others their streams stay in it */
+	return session_recordings_n(s) == 0 ? (err ? err : SRS_ERR_LIMIT) : SRS_OK;
+}
+
+struct session_recording *
+session_recording_for(const struct session *s, const char *label)
+{
+	const struct metadata_session *cs =
+		s->metadata != NULL && label[0] != '\0' ? metadata_session_of(s->metadata, label) : NULL;
+	struct session_recording *own = cs != NULL && cs->id[0] != '\0' ? recording_of_cs(s, cs->id) : NULL;
+
+	if (own != NULL && own->state == RECORDING_OPEN)
+		return own;
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+
+		if (r != NULL && r->state == RECORDING_OPEN && !r->doomed)
+			return r;
+	}
+	return NULL;
+}
+
+unsigned int
+session_recordings_in(const struct session *s, enum session_recording_state state)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++)
+		n += s->recordings[i] != NULL && s->recordings[i]->state == state;
+	return n;
+}
+
+unsigned int
+session_recordings_n(const struct session *s)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++)
+		n += s->recordings[i] != NULL;
+	return n;
+}
+
+void
+session_recordings_doom(struct session *s, const char *reason)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+
+		if (r == NULL)
+			continue;
+		r->doomed = true;
+		if (r->reason[0] == '\0')
+			(void)snprintf(r->reason, sizeof(r->reason), "%s", reason[0] != '\0' ? reason : "ended");
+	}
+}
+
+/* A full command ring is tried again with the next event or tick. */
+void
+session_recordings_reap(struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+		enum srs_err err;
+
+		if (r == NULL || !r->doomed || r->state != RECORDING_OPEN || r->part_pending ||
+		    session_streams_bound(s, r))
+			continue;
+		err = dataplane_recording_seal(s->all->floor.dataplane, r->handle, r->reason,
+		                               session_cookie(s, COOKIE_RECORDING, i));
+		if (err == SRS_OK)
+			r->state = RECORDING_SEALING;
+		else if (err != SRS_ERR_LIMIT && err != SRS_ERR_NOMEM)
+			log_error("session", "seal_refused", "call_id=%s err=%s", s->call_id, srs_err_name(err));
+	}
+}
+
+void
+session_recordings_roll(struct session *s)
+{
+	uint64_t now = reactor_mono_ns();
+
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+		struct part_key key = { 0 };
+		enum srs_err err;
+
+		if (r == NULL || r->state != RECORDING_OPEN || r->doomed || r->part_due_mono_ns > now)
+			continue;
+		r->part_due_mono_ns = now + PART_RETRY_S * NS_PER_S;	/* moved on by EVENT_PART_STARTED */
+		if (r->part_pending)
+			continue;
+		err = keys_take(s->all->floor.keys, r->id, r->part + 1, &key);
+		if (err == SRS_OK)
+			err = dataplane_part_start(s->all->floor.dataplane, r->handle, &key,
+			                           session_cookie(s, COOKIE_RECORDING, i));
+		secret_wipe(&key, sizeof(key));
+		r->part_pending = err == SRS_OK;
+		if (err)
+			log_warn("session", "part_refused", "call_id=%s part=%" PRIu32 " err=%s: tried again in %d s",
+			         s->call_id, r->part + 1, srs_err_name(err), PART_RETRY_S);
+	}
+}
+
+/* ---- the catalog ---- */
+
+static void
+catalog_post(struct sessions *all, enum srs_err err)
+{
+	if (err == SRS_OK)
+		return;
+	session_count(all, SESSION_CATALOG_LOST);
+	log_error("session", "catalog_row_lost", "err=%s: capstan fsck --rebuild restores it", srs_err_name(err));
+}
+
+static void
+recording_row_post(struct session *s, const struct session_recording *r)
+{
+	char *participants = session_participants_json(s, r);
+	char *streams = session_streams_json(s, r);
+	char rs_id[2 * REEL_ID_SIZE + 1];
+	struct catalog_recording row = {
+		.state = "recording",
+		.rs_id = rs_id,
+		.cs_id = r->cs_id,
+		.group_id = "",
+		.call_id = s->call_id,
+		.src_address = s->source,
+		.src_agent = s->agent,
+		.participants_json = participants,
+		.streams_json = streams,
+		.started_wall_ns = (int64_t)r->started_wall_ns,
+		.n_streams = r->n_streams_ever,
+		.n_parts = r->part + 1,
+		.n_deviations = s->n_deviations,
+	};
+
+	memcpy(row.id, r->id, sizeof(row.id));
+	session_hex(s->rs_id, rs_id);
+	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_sessions; i++) {
+		if (strcmp(s->metadata->sessions[i].id, r->cs_id) == 0 && s->metadata->sessions[i].group_ref != NULL)
+			row.group_id = s->metadata->sessions[i].group_ref;
+	}
+	catalog_post(s->all, catalog_post_recording(s->all->floor.catalog, &row));
+	free(participants);
+	free(streams);
+}
+
+void
+session_recordings_publish(const struct session *cs)
+{
+	struct session *s = cs->all->slots[cs->slot];	/* the scratch of `all` is written, the session is not */
+
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		if (s->recordings[i] != NULL && s->recordings[i]->state == RECORDING_OPEN)
+			recording_row_post(s, s->recordings[i]);
+	}
+}
+
+static void
+sealed_row_post(struct sessions *all, const struct dataplane_event *e, const uint8_t id[REEL_ID_SIZE],
+                const char *state, const char *reason)
+{
+	struct catalog_recording row = {
+		.state = state,
+		.reason = reason,
+		.ended_wall_ns = (int64_t)e->u.sealed.last_wall_ns,
+		.n_parts = e->part + 1,
+		.n_frames = e->u.sealed.n_frames,
+		.bytes = e->u.sealed.bytes,
+		.missing = e->u.sealed.missing,
+		.lost_upstream = e->u.sealed.lost_upstream,
+	};
+
+	memcpy(row.id, id, sizeof(row.id));
+	memcpy(row.seal_digest, e->u.sealed.digest, sizeof(row.seal_digest));
+	catalog_post(all, catalog_post_recording(all->floor.catalog, &row));
+}
+
+/* ---- events ---- */
+
+static void
+on_opened(struct session *s, struct session_recording *r, const struct dataplane_event *e)
+{
+	if (e->err) {
+		s->refused = e->err;
+		log_warn("session", "recording_refused", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
+		recording_drop(s, r);
+		return;
+	}
+	r->state = RECORDING_OPEN;
+	r->part_due_mono_ns = part_due(s);
+	session_count(s->all, SESSION_RECORDINGS);
+	if (s->state == SESSION_OFFERED || s->state == SESSION_ARMED)
+		return;		/* session_arm() writes the first documents */
+	session_note_all(s, r);
+	session_describe(s, r);
+	recording_row_post(s, r);
+	if (s->state == SESSION_DRAINING || s->state == SESSION_FAILED)
+		return;		/* it came too late for frames, and is sealed with what it is about */
+	recordings_retire(s);
+	session_timer_arm(s);
+}
+
+static void
+on_part_started(struct session *s, struct session_recording *r, const struct dataplane_event *e)
+{
+	r->part_pending = false;
+	if (e->err) {
+		log_warn("session", "part_failed", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
+		return;
+	}
+	r->part++;
+	r->part_due_mono_ns = part_due(s);
+	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED)
+		return;
+	session_describe(s, r);		/* a part can be read by itself */
+	session_timer_arm(s);
+}
+
+static void
+on_sealed(struct session *s, struct session_recording *r, const struct dataplane_event *e)
+{
+	char id[2 * REEL_ID_SIZE + 1];
+
+	session_hex(r->id, id);
+	if (e->err) {
+		session_count(s->all, SESSION_SEAL_FAILED);
+		log_error("session", "seal_failed", "recording=%s err=%s: the next start seals it as interrupted", id,
+		          srs_err_name(e->err));
+	} else {
+		session_count(s->all, SESSION_SEALED_COUNT);
+		sealed_row_post(s->all, e, r->id, "sealed", r->reason);
+		log_info("session", "sealed",
+		         "recording=%s reason=%s frames=%" PRIu64 " missing=%" PRIu64 " lost_upstream=%" PRIu64, id,
+		         r->reason, e->u.sealed.n_frames, e->u.sealed.missing, e->u.sealed.lost_upstream);
+	}
+	recording_drop(s, r);
+}
+
+void
+session_recording_on_event(struct session *s, unsigned int i, const struct dataplane_event *e)
+{
+	struct session_recording *r = i < SESSION_RECORDINGS_MAX ? s->recordings[i] : NULL;
+
+	if (r == NULL)
+		return;
+	if (e->kind == EVENT_RECORDING_OPENED && r->state == RECORDING_OPENING)
+		on_opened(s, r, e);
+	else if (e->kind == EVENT_PART_STARTED)
+		on_part_started(s, r, e);
+	else if (e->kind == EVENT_RECORDING_SEALED && r->state == RECORDING_SEALING)
+		on_sealed(s, r, e);
+}
+
+static void
+segment_path(const struct sessions *all, const struct dataplane_event *e, bool finished, char path[SEGMENT_PATH_MAX])
+{
+	(void)snprintf(path, SEGMENT_PATH_MAX, "%s/segments/%" PRIu32 "-%08" PRIu64 ".%s",
+	               all->floor.config->storage.devices[e->u.segment.device_i], e->u.segment.device_i,
+	               e->u.segment.sequence, finished ? "seg" : "open");
+}
+
+static void
+segment_row_post(struct sessions *all, const struct dataplane_event *e, bool finished)
+{
+	char path[SEGMENT_PATH_MAX];
+	struct catalog_segment row = {
+		.path = path,
+		.device_i = e->u.segment.device_i,
+		.sequence = e->u.segment.sequence,
+		.state = finished ? "finished" : "open",
+		.n_slots_used = e->u.segment.n_slots_used,
+	};
+
+	segment_path(all, e, finished, path);
+	memcpy(row.uuid, e->u.segment.uuid, sizeof(row.uuid));
+	memcpy(row.digest, e->u.segment.digest, sizeof(row.digest));
+	catalog_post(all, catalog_post_segment(all->floor.catalog, &row));
+}
+
+static void
+segment_on_event(struct sessions *all, const struct dataplane_event *e)
+{
+	if (e->u.segment.device_i < all->floor.config->storage.n_devices)
+		segment_row_post(all, e, e->kind == EVENT_SEGMENT_FINISHED);
+}
+
+void
+session_recordings_on_stray(struct sessions *all, const struct dataplane_event *e)
+{
+	switch (e->kind) {
+	case EVENT_RECORDING_PLACED:
+		catalog_post(all, catalog_post_placed(all->floor.catalog, e->recording_id, e->u.segment.uuid));
+		break;
+	case EVENT_SEGMENT_OPENED:
+	case EVENT_SEGMENT_FINISHED:
+		segment_on_event(all, e);
+		break;
+	case EVENT_RECORDING_SEALED:	/* left open by an earlier process */
+		if (e->u.sealed.interrupted)
+			session_count(all, SESSION_INTERRUPTED);
+		sealed_row_post(all, e, e->recording_id, e->u.sealed.interrupted ? "interrupted" : "sealed",
+		                e->u.sealed.interrupted ? "interrupted" : NULL);
+		break;
+	case EVENT_DEVICE_FULL:
+	case EVENT_DEVICE_FAILED:
+		log_error("storage", e->kind == EVENT_DEVICE_FULL ? "device_full" : "device_failed",
+		          "device=%" PRIu32 ": frames become counted gaps, new calls get 503", e->u.segment.device_i);
+		break;
+	case EVENT_DEVICE_ROOM:
+		log_info("storage", "device_room", "device=%" PRIu32 ": recording goes on", e->u.segment.device_i);
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,117 @@
+/* SIP dialogs of the recording server, as the session layer sees them. Below this page lie connections
+ * (controlplane/sip/conn) and transactions (controlplane/sip/transaction); above it controlplane/session/session decides. This layer
+ * does what RFC 3261, 6026 and 3311 ask of any UAS: matching, CSeq rules, retransmission of 2xx until ACK, route
+ * sets, Allow/Supported/Accept/Contact with +sip.srs on everything, and every refusal that needs no knowledge of
+ * recording (docs/rfc-coverage.md SIP: 400, 405, 413, 415, 420, 481, 482, 500, 501, 505).
+ *
+ * A dialog is created by an INVITE and lives until on_ended() returned. @thread control */
+#ifndef DIALOG_H
+#define DIALOG_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "controlplane/reactor.h"
+#include "lib/config.h"
+#include "lib/span.h"
+#include "lib/srs_err.h"
+
+struct sip;	/* the whole stack: listeners, transactions, dialogs */
+struct dialog;
+
+/* One request, borrowed for the time of a handler. Text fields are NUL-terminated, "" when absent. */
+struct sip_request {
+	const char *method;
+	const char *call_id;
+	const char *from_uri, *from_tag;
+	const char *to_uri;
+	const char *contact;		/* whole header value */
+	const char *user_agent;		/* User-Agent, else Server */
+	const char *session_id;		/* RFC 7989 */
+	const char *content_type;	/* whole header value with parameters */
+	const char *content_disposition;
+	struct span body;		/* raw octets, never rewritten */
+	bool require_siprec;		/* Require: siprec */
+	bool contact_sip_src;		/* +sip.src as a Contact parameter, also inside the URI */
+	bool contact_bare_src;		/* ;src of draft-era SRCs */
+	enum config_transport transport;
+	struct sockaddr_storage source;	/* where it came from */
+	struct sockaddr_storage local;	/* which of our addresses it came to */
+};
+
+/* How a handler answers an INVITE or re-INVITE: now or later, exactly once, by one of these. Both accept a dialog
+ * whose request was cancelled meanwhile (nothing is sent). */
+/** 200 with plain application/sdp; retransmitted until ACK. `sdp` may hold keys: what is kept of it is wiped. */
+void dialog_accept(struct dialog *d, const char *sdp);
+struct sip_refusal {
+	unsigned int status;		/* 400 to 699 */
+	const char *warning;		/* text of Warning: 399, says what to mend; required */
+	unsigned int retry_after_s;	/* 0: no Retry-After */
+};
+/** Refuse. For an initial INVITE the dialog ends (no on_ended()); a refused re-INVITE leaves the old session running. */
+void dialog_refuse(struct dialog *d, const struct sip_refusal *why);
+
+/** End from our side: BYE with Reason (RFC 3326), or a refusal while still unanswered. on_ended() follows. */
+void dialog_end(struct dialog *d, unsigned int reason_cause, const char *reason_text);
+
+/** Ask a silent peer whether it still knows the dialog: an OPTIONS in it (RFC 3261 §11). 481, 408 or a broken transport
+ * end the dialog with DIALOG_END_GONE and a BYE; any other answer changes nothing. */
+void dialog_probe(struct dialog *d);
+
+/** The session layer's object of this dialog. */
+void dialog_user_set(struct dialog *d, void *user);
+void *dialog_user(const struct dialog *d);
+const char *dialog_call_id(const struct dialog *d);
+const char *dialog_local_tag(const struct dialog *d);
+const char *dialog_remote_tag(const struct dialog *d);
+
+enum dialog_end { DIALOG_END_BYE, DIALOG_END_CANCELLED, DIALOG_END_LOCAL, DIALOG_END_NO_ACK, DIALOG_END_GONE };
+const char *dialog_end_name(enum dialog_end how);	/* "bye", "cancelled", ... : the recording's reason */
+
+struct dialog_handlers {
+	/** A new INVITE that passed this layer's checks. Answer by dialog_accept() or dialog_refuse(), now or later. */
+	void (*on_invite)(void *ctx, struct dialog *d, const struct sip_request *req);
+	/** A re-INVITE (answer as above). `req->body` is empty when it carries no offer: answer with our description. */
+	void (*on_reinvite)(void *ctx, struct dialog *d, const struct sip_request *req);
+	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx and 5xx, then with the text of
+	 * Warning in `*warning` when there is one to give. With `*sdp` set (UPDATE with an offer) the 200 carries it;
+	 * malloc'd, taken over, and wiped since it may hold keys. */
+	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp,
+	                        const char **warning);
+	/** ACK arrived; `body` is the answer when we offered. */
+	void (*on_confirmed)(void *ctx, struct dialog *d, struct span body);
+	/** The dialog is over, by either side or by time; the last call for this dialog. */
+	void (*on_ended)(void *ctx, struct dialog *d, enum dialog_end how);
+	/** Out-of-dialog OPTIONS: 200, or 503 when no call would be taken now. */
+	unsigned int (*on_options)(void *ctx);
+};
+
+/** Bind every listener. @param why names listener and remedy ("port 5060 is taken: ...") */
+SRS_MUST_CHECK enum srs_err sip_create(struct sip **out, struct reactor *r, const struct config *c,
+                                       const struct dialog_handlers *handlers, void *ctx, char *why,
+                                       size_t why_len);
+void sip_destroy(struct sip *s);	/* accepts NULL */
+/** Dialogs, those included whose BYE is not answered yet. */
+unsigned int sip_n_dialogs(const struct sip *s);
+/** dialog_end() for each dialog: a clean stop. Run the loop until sip_n_dialogs() is 0, or for as long as you can wait;
+ * sip_destroy() sends one last BYE to what is left. From then on new INVITEs get 503. */
+void sip_end_all(struct sip *s, unsigned int reason_cause, const char *reason_text);
+/** The address that listener `i` (config order) is bound to; NULL behind the last. */
+const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigned int i);
+
+/* Single-writer counters. X(symbol, name, unit, severity, sentence): metrics are made from this list. */
+#define SIP_COUNTER_LIST(X) \
+	X(SIP_REQUESTS,        sip_requests,         "messages", COUNTER_INFO,  "requests received") \
+	X(SIP_RESPONSES,       sip_responses,        "messages", COUNTER_INFO,  "responses received") \
+	X(SIP_RETRANSMITTED,   sip_retransmissions,  "messages", COUNTER_INFO,  "retransmissions absorbed") \
+	X(SIP_MALFORMED,       sip_malformed,        "messages", COUNTER_WARN,  "dropped: no response could be formed") \
+	X(SIP_REFUSED,         sip_refused,          "messages", COUNTER_WARN,  "answered with 4xx, 5xx or 6xx") \
+	X(SIP_NO_ACK,          sip_no_ack,           "dialogs",  COUNTER_WARN,  "ended: our 200 was never acknowledged") \
+	X(SIP_CONNECTIONS,     sip_connections,      "connections", COUNTER_INFO, "TCP connections accepted") \
+	X(SIP_CONN_REFUSED,    sip_connections_refused, "connections", COUNTER_WARN, "TCP connections refused: connections_max")
+#define SIP_COUNTER_ENUM(symbol, name, unit, severity, sentence) symbol,
+enum sip_counter { SIP_COUNTER_LIST(SIP_COUNTER_ENUM) SIP_N_COUNTERS };
+uint64_t sip_counter_read(const struct sip *s, enum sip_counter which);	/* @thread any */
+
+#endif

@@ -1,0 +1,276 @@
+/* Our own requests in a dialog: BYE and OPTIONS (RFC 3261 §12.2.1, §15.1.1). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "controlplane/sip/sip.h"
+#include "lib/srs_log.h"
+
+#define SIP_PORT     5060
+#define BRANCH_SIZE  (7 + SIP_TAG_SIZE)
+#define FORWARDS_MAX 70
+
+char *
+dialog_uri_of(const char *value)
+{
+	const char *at = value;
+	const char *start, *open = NULL;
+	struct span first;
+	bool quoted = false;
+	size_t len;
+
+	if (!message_element_next(&at, &first))
+		return NULL;
+	start = (const char *)first.bytes;
+	len = first.len;
+	for (const char *p = start; p < start + len && open == NULL; p++) {
+		if (quoted && *p == '\\')
+			p++;
+		else if (*p == '"')
+			quoted = !quoted;
+		else if (!quoted && *p == '<')
+			open = p + 1;
+	}
+	if (open != NULL) {
+		len -= (size_t)(open - start);
+		start = open;
+		len = strcspn(start, ">") < len ? strcspn(start, ">") : len;	/* some SRCs forget the bracket */
+	} else {
+		len = strcspn(start, ";") < len ? strcspn(start, ";") : len;
+	}
+	for (size_t i = 0; i < len; i++)
+		if (start[i] == '?')
+			len = i;	/* headers have no place in a Request-URI (RFC 3261 §19.1.1) */
+	if (len == 0 || memchr(start, ' ', len) != NULL || memchr(start, '"', len) != NULL)
+		return NULL;
+	if (memchr(start, ':', len) == NULL)
+		return NULL;	/* no scheme, no URI: "*" above all, which is REGISTER's alone (RFC 3261 §10.2.2) */
+	return strndup(start, len);
+}
+
+/* Where to send, and what the request line and the Route headers say (RFC 3261 §12.2.1.1). */
+struct route {
+	char *uri;		/* Request-URI */
+	char *routes;		/* Route value, or "" */
+	char *next_hop;		/* URI */
+};
+
+static void
+route_release(struct route *r)
+{
+	free(r->uri);
+	free(r->routes);
+	free(r->next_hop);
+}
+
+static bool
+is_loose(const char *uri)
+{
+	for (const char *p = strchr(uri, ';'); p != NULL; p = strchr(p + 1, ';'))
+		if (strncasecmp(p + 1, "lr", 2) == 0 && (p[3] == '\0' || p[3] == ';' || p[3] == '='))
+			return true;
+	return false;
+}
+
+static bool
+route_make(struct route *r, const struct dialog *d)
+{
+	char *first = d->record_route[0] == '\0' ? NULL : dialog_uri_of(d->record_route);
+
+	*r = (struct route){ 0 };
+	if (first == NULL) {
+		r->uri = strdup(d->remote_target);
+		r->routes = strdup("");
+		r->next_hop = strdup(d->remote_target);
+	} else if (is_loose(first)) {
+		r->uri = strdup(d->remote_target);
+		r->routes = strdup(d->record_route);
+		r->next_hop = strdup(first);
+	} else {	/* a strict router: it wants to be the Request-URI, the target goes last */
+		const char *at = d->record_route;
+		struct span element;
+
+		message_element_next(&at, &element);
+		at += strspn(at, ", ");
+		r->uri = strdup(first);
+		if (asprintf(&r->routes, "%s%s<%s>", at, *at == '\0' ? "" : ", ", d->remote_target) < 0)
+			r->routes = NULL;
+		r->next_hop = strdup(first);
+	}
+	free(first);
+	return r->uri != NULL && r->routes != NULL && r->next_hop != NULL;
+}
+
+/* The next hop's address when it is numeric. A host name is not resolved here: then the request goes the way the
+ * peer's last one came. @return false: not numeric */
+static bool
+hop_address(const char *uri, enum config_transport like, struct sockaddr_storage *remote,
+            enum config_transport *transport)
+{
+	osip_uri_t *u = NULL;
+	osip_uri_param_t *p = NULL;
+	unsigned long port;
+	bool numeric = false;
+
+	if (osip_uri_init(&u) != OSIP_SUCCESS)
+		return false;
+	if (osip_uri_parse(u, uri) == OSIP_SUCCESS && u->host != NULL) {
+		port = u->port == NULL ? SIP_PORT : strtoul(u->port, NULL, 10);
+		numeric = port != 0 && port <= UINT16_MAX &&
+		          conn_address_read(remote, u->host, (uint16_t)port) == SRS_OK;
+		osip_uri_uparam_get_byname(u, (char[]){ "transport" }, &p);
+	}
+	*transport = like;
+	if (p != NULL && p->gvalue != NULL && strcasecmp(p->gvalue, "tcp") == 0)
+		*transport = CONFIG_TCP;
+	else if (p != NULL && p->gvalue != NULL && strcasecmp(p->gvalue, "udp") == 0)
+		*transport = CONFIG_UDP;
+	osip_uri_free(u);
+	return numeric;
+}
+
+static void
+path_make(const struct dialog *d, const char *next_hop, struct conn_path *to)
+{
+	struct sockaddr_storage remote;
+	enum config_transport transport;
+
+	if (hop_address(next_hop, d->path.transport, &remote, &transport) &&
+	    conn_path_to(d->sip->conns, transport, &remote, &d->path, to) == SRS_OK)
+		return;
+	*to = d->path;
+}
+
+static char *
+request_text(struct dialog *d, const char *method, const struct route *r, const struct conn_path *to,
+             const char *branch, const char *lines, size_t *len)
+{
+	char address[CONN_ADDRESS_TEXT_MAX], contact[SIP_CONTACT_MAX];
+	bool bye = strcmp(method, "BYE") == 0;
+	char *text = NULL;
+	FILE *f = open_memstream(&text, len);
+
+	if (f == NULL)
+		return NULL;
+	fprintf(f, "%s %s SIP/2.0\r\n", method, r->uri);
+	fprintf(f, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to->transport == CONFIG_UDP ? "UDP" : "TCP",
+	        conn_address_text(&to->local, address), branch);
+	fprintf(f, "Max-Forwards: %d\r\n", FORWARDS_MAX);
+	if (r->routes[0] != '\0')
+		fprintf(f, "Route: %s\r\n", r->routes);
+	fprintf(f, "From: %s\r\nTo: %s\r\n", d->local_party, d->remote_party);
+	fprintf(f, "Call-ID: %s\r\nCSeq: %u %s\r\n", d->call_id, ++d->local_cseq, method);
+	if (!bye)
+		fputs(sip_contact_line(to, contact), f);
+	fprintf(f, "User-Agent: Capstan/" SRS_VERSION "\r\n%sContent-Length: 0\r\n\r\n", lines);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* @return the transaction, or NULL when nothing could be sent */
+static struct transaction *
+request_send(struct dialog *d, const char *method, const char *lines, const struct transaction_user *user)
+{
+	char branch[BRANCH_SIZE], tag[SIP_TAG_SIZE];
+	struct transaction *t = NULL;
+	struct conn_path to;
+	struct route r;
+	char *text = NULL;
+	size_t len = 0;
+
+	sip_tag_make(tag);
+	snprintf(branch, sizeof(branch), "z9hG4bK%s", tag);
+	if (route_make(&r, d)) {
+		path_make(d, r.next_hop, &to);
+		text = request_text(d, method, &r, &to, branch, lines, &len);
+	}
+	route_release(&r);
+	if (text == NULL)
+		return NULL;
+	if (transaction_request(&t, d->sip->transactions, &to, branch, method, text, len, user)) {
+		log_warn("dialog", "request_lost", "method=%s call_id=%s", method, d->call_id);
+		return NULL;
+	}
+	return t;
+}
+
+/* ---- BYE ---- */
+
+/* Any final answer will do: the dialog is over either way (RFC 3261 §15.1.1). */
+static void
+bye_answered(void *ctx, struct transaction *t, unsigned int status, const struct message *m)
+{
+	struct dialog *d = ctx;
+
+	(void)m;
+	if (status < 200)
+		return;
+	transaction_user_set(t, NULL);
+	d->bye = NULL;
+	dialog_settle(d);
+}
+
+static void
+bye_done(void *ctx, struct transaction *t)
+{
+	struct dialog *d = ctx;
+
+	(void)t;
+	d->bye = NULL;
+	dialog_settle(d);
+}
+
+void
+dialog_bye_send(struct dialog *d)
+{
+	struct transaction_user user = { .on_response = bye_answered, .on_done = bye_done, .ctx = d };
+	char text[128], lines[192];
+	size_t n = 0;
+
+	for (const char *c = d->reason_text == NULL ? "the recorder is stopping" : d->reason_text;
+	     *c != '\0' && n + 1 < sizeof(text); c++)
+		if (*c >= ' ' && *c != '"' && *c != '\\')
+			text[n++] = *c;
+	text[n] = '\0';
+	snprintf(lines, sizeof(lines), "Reason: SIP;cause=%u;text=\"%s\"\r\n",
+	         d->reason_cause == 0 ? 200 : d->reason_cause, text);
+	d->bye = request_send(d, "BYE", lines, &user);
+}
+
+/* ---- OPTIONS ---- */
+
+static void
+probe_answered(void *ctx, struct transaction *t, unsigned int status, const struct message *m)
+{
+	struct dialog *d = ctx;
+	bool gone = status == 481 || status == 408 || (m == NULL && status == 503);
+
+	if (status < 200)
+		return;
+	transaction_user_set(t, NULL);
+	d->probe = NULL;
+	if (gone)
+		dialog_end_as(d, DIALOG_END_GONE, 408, "the recording client does not answer");
+}
+
+static void
+probe_done(void *ctx, struct transaction *t)
+{
+	struct dialog *d = ctx;
+
+	(void)t;
+	d->probe = NULL;
+}
+
+void
+dialog_probe(struct dialog *d)
+{
+	struct transaction_user user = { .on_response = probe_answered, .on_done = probe_done, .ctx = d };
+
+	if (d->state != DIALOG_CONFIRMED || d->probe != NULL)
+		return;
+	d->probe = request_send(d, "OPTIONS", "Accept: application/sdp\r\n", &user);
+}

@@ -1,0 +1,544 @@
+#include "controlplane/sip/sip.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "controlplane/sip/response.h"
+#include "lib/srs_log.h"
+
+#define METHODS_ALLOWED "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
+#define TYPES_ACCEPTED  "application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed"
+#define WARNING_MAX     256
+
+static const char *const methods_served[] = { "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO" };
+/* Known to SIP, not served here: 405. Any other: 501. */
+static const char *const methods_known[] = { "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER",
+	                                     "MESSAGE" };
+static const char *const tags_known[] = { "siprec", "record-aware" };
+
+static bool
+is_among(const char *text, const char *const *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(text, list[i]) == 0)
+			return true;
+	return false;
+}
+#define IS_AMONG(text, list) is_among(text, list, sizeof(list) / sizeof((list)[0]))
+
+void
+sip_count(struct sip *s, enum sip_counter which)
+{
+	uint64_t n = atomic_load_explicit(&s->counters[which], memory_order_relaxed);
+
+	atomic_store_explicit(&s->counters[which], n + 1, memory_order_relaxed);	/* one writer: this thread */
+}
+
+uint64_t
+sip_counter_read(const struct sip *s, enum sip_counter which)
+{
+	return atomic_load_explicit(&s->counters[which], memory_order_relaxed);
+}
+
+void
+sip_tag_make(char tag[SIP_TAG_SIZE])
+{
+	uint64_t bits;
+
+	arc4random_buf(&bits, sizeof(bits));
+	snprintf(tag, SIP_TAG_SIZE, "%016llx", (unsigned long long)bits);
+}
+
+unsigned int
+sip_retry_after(const struct sip *s)
+{
+	return 1 + (s->config->sip.retry_after_s < 2 ? 0 : arc4random_uniform(s->config->sip.retry_after_s));
+}
+
+const char *
+sip_contact_line(const struct conn_path *from, char *out)
+{
+	char address[CONN_ADDRESS_TEXT_MAX];
+
+	snprintf(out, SIP_CONTACT_MAX, "Contact: <sip:srs@%s%s>;+sip.srs\r\n",
+	         conn_address_text(&from->local, address), from->transport == CONFIG_UDP ? "" : ";transport=tcp");
+	return out;
+}
+
+/* ---- answers ---- */
+
+/* Text inside quotes: what would end them is left out. */
+static void
+quoted_write(FILE *f, const char *text)
+{
+	for (size_t i = 0; text[i] != '\0' && i < WARNING_MAX; i++)
+		fputc((unsigned char)text[i] < 0x20 || strchr("\"\\\x7f", text[i]) != NULL ? ' ' : text[i], f);
+}
+
+static void
+lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_path *from, const struct sip_answer *a)
+{
+	char contact[SIP_CONTACT_MAX];
+	bool ok = a->status < 300;
+	bool offers = strcmp(method, "INVITE") == 0 || strcmp(method, "UPDATE") == 0;
+	bool options = strcmp(method, "OPTIONS") == 0;
+
+	if (offers || options)
+		fputs(sip_contact_line(from, contact), f);
+	if ((ok && (offers || options)) || a->status == 405 || a->status == 501)
+		fputs("Allow: " METHODS_ALLOWED "\r\n", f);
+	if (ok && (offers || options))
+		fputs("Supported: siprec\r\n", f);
+	if ((ok && (offers || options)) || (options && a->status == 503) || a->status == 415)
+		fputs("Accept: " TYPES_ACCEPTED "\r\n", f);
+	if ((ok && options) || a->status == 415)
+		fputs("Accept-Encoding: identity\r\n", f);
+	if (a->status == 469)
+		fputs("Recv-Info: nil\r\n", f);
+	if (a->warning != NULL) {
+		fprintf(f, "Warning: 399 %s \"", s->agent);
+		quoted_write(f, a->warning);
+		fputs("\"\r\n", f);
+	}
+	if (a->retry_after_s != 0)
+		fprintf(f, "Retry-After: %u\r\n", a->retry_after_s);
+	if (a->lines != NULL)
+		fputs(a->lines, f);
+}
+
+char *
+sip_answer_text(struct sip *s, const char *head, const char *method, const struct conn_path *from,
+                const struct sip_answer *a, size_t *len)
+{
+	char *lines = NULL, *text;
+	size_t lines_len;
+	FILE *f = open_memstream(&lines, &lines_len);
+	struct response r = { .status = a->status, .body = a->sdp };
+
+	if (f == NULL)
+		return NULL;
+	lines_write(f, s, method, from, a);
+	if (fclose(f) != 0) {
+		free(lines);
+		return NULL;
+	}
+	r.lines = lines;
+	r.content_type = a->sdp == NULL ? NULL : "application/sdp";
+	text = response_text(head, &r, len);
+	free(lines);
+	return text;
+}
+
+void
+sip_answer(struct sip *s, struct transaction *t, const char *method, const struct conn_path *from,
+           const struct sip_answer *a)
+{
+	size_t len = 0;
+	char *text = sip_answer_text(s, transaction_head(t), method, from, a, &len);
+
+	if (a->status >= 400)
+		sip_count(s, SIP_REFUSED);
+	transaction_respond(t, a->status, text, len);
+}
+
+/* Without a transaction: what is malformed, too large, or comes when the pool is empty. A retransmission is answered
+ * the same way again, so the tag is a function of the request (RFC 3261 §8.2.7). */
+static void
+answer_stateless(struct sip *s, const struct message *m, const struct conn_path *from, const struct sip_answer *a)
+{
+	char tag[SIP_TAG_SIZE];
+	struct conn_path to;
+	char *head, *text;
+	size_t len = 0;
+
+	sip_count(s, SIP_REFUSED);
+	snprintf(tag, sizeof(tag), "%016llx",
+	         (unsigned long long)(textmap_hash(&s->dialogs, m->call_id) ^ textmap_hash(&s->dialogs, m->branch)));
+	head = response_head(m, from, tag);
+	text = head == NULL ? NULL : sip_answer_text(s, head, m->method, from, a, &len);
+	response_path(m, from, &to);
+	if (text == NULL || conn_send(s->conns, &to, span_of(text, len)))
+		log_warn("sip", "stateless_answer_lost", "status=%u", a->status);
+	free(text);
+	free(head);
+}
+
+static void
+refuse(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from,
+       unsigned int status, const char *warning)
+{
+	sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = status, .warning = warning });
+}
+
+/* ---- requests as handlers see them ---- */
+
+static char *
+uri_text(const osip_from_t *party)
+{
+	char *text = NULL;
+
+	if (party == NULL || party->url == NULL || osip_uri_to_str(party->url, &text) != OSIP_SUCCESS)
+		return NULL;
+	return text;
+}
+
+void
+sip_request_view(struct sip_request_view *v, const struct message *m, const struct conn_path *from)
+{
+	const char *contact = message_value(m, "Contact");
+	const char *agent = message_value(m, "User-Agent");
+
+	v->from_uri = uri_text(m->from);
+	v->to_uri = uri_text(m->to);
+	v->request = (struct sip_request){
+		.method = m->method,
+		.call_id = m->call_id,
+		.from_uri = v->from_uri == NULL ? "" : v->from_uri,
+		.from_tag = m->from_tag,
+		.to_uri = v->to_uri == NULL ? "" : v->to_uri,
+		.contact = contact,
+		.user_agent = agent[0] != '\0' ? agent : message_value(m, "Server"),
+		.session_id = message_value(m, "Session-ID"),
+		.content_type = message_value(m, "Content-Type"),
+		.content_disposition = message_value(m, "Content-Disposition"),
+		.body = m->body,
+		.require_siprec = message_lists(m, "Require", "siprec"),
+		.contact_sip_src = message_contact_has(contact, "+sip.src"),
+		.contact_bare_src = message_contact_has(contact, "src"),
+		.transport = from->transport,
+		.source = from->remote,
+		.local = from->local,
+	};
+}
+
+void
+sip_request_view_release(struct sip_request_view *v)
+{
+	osip_free(v->from_uri);
+	osip_free(v->to_uri);
+}
+
+/* ---- checks that need no dialog (RFC 3261 §8.2) ---- */
+
+/* Unsupported: the tags of Require that we do not know. Empty: all known. */
+static void
+unknown_tags(const struct message *m, char *out, size_t out_len)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < m->n_headers; i++) {
+		const char *at = m->headers[i].value;
+		struct span tag;
+
+		if (strcasecmp(m->headers[i].name, "Require") != 0)
+			continue;
+		while (message_element_next(&at, &tag)) {
+			char text[64];
+			bool known = false;
+
+			snprintf(text, sizeof(text), "%.*s", (int)tag.len, (const char *)tag.bytes);
+			for (size_t k = 0; k < sizeof(tags_known) / sizeof(tags_known[0]); k++)
+				known = known || strcasecmp(text, tags_known[k]) == 0;
+			if (!known && used + strlen(text) + 3 < out_len)
+				used += (size_t)snprintf(out + used, out_len - used, "%s%s",
+				                         used == 0 ? "" : ", ", text);
+		}
+	}
+}
+
+/* Whether a top-level body type is one that recording sessions use. INFO's own types are the handler's to judge. */
+static bool
+type_is_served(const struct message *m)
+{
+	static const char *const served[] = { "application/sdp", "multipart/", "application/rs-metadata" };
+	const char *type = message_value(m, "Content-Type");
+
+	if (m->body.len == 0 || (strcmp(m->method, "INVITE") != 0 && strcmp(m->method, "UPDATE") != 0))
+		return true;
+	for (size_t i = 0; i < sizeof(served) / sizeof(served[0]); i++)
+		if (strncasecmp(type, served[i], strlen(served[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool
+encoding_is_served(const struct message *m)
+{
+	const char *encoding = message_value(m, "Content-Encoding");
+
+	return m->body.len == 0 || encoding[0] == '\0' || strcasecmp(encoding, "identity") == 0;
+}
+
+/* @return true when the request was refused */
+static bool
+refused_by_form(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from)
+{
+	char unknown[256], lines[300];
+
+	if (!IS_AMONG(m->method, methods_served)) {
+		bool known = IS_AMONG(m->method, methods_known);
+
+		refuse(s, t, m, from, known ? 405 : 501,
+		       known ? "the method is not served by a recording server" : "the method is not known");
+		return true;
+	}
+	if (strncasecmp(m->uri, "sip:", 4) != 0 && strncasecmp(m->uri, "sips:", 5) != 0) {
+		refuse(s, t, m, from, 416, "the Request-URI must be a sip or sips URI");
+		return true;
+	}
+	unknown_tags(m, unknown, sizeof(unknown));
+	if (unknown[0] != '\0' && strcmp(m->method, "CANCEL") != 0) {
+		snprintf(lines, sizeof(lines), "Unsupported: %s\r\n", unknown);
+		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 420, .lines = lines,
+			   .warning = "Require names an extension that is not supported" });
+		return true;
+	}
+	if (m->body.len > s->config->sip.body_bytes_max) {
+		refuse(s, t, m, from, 413, "the body is larger than sip.body_bytes_max");
+		return true;
+	}
+	if (m->body.len != 0 && message_value(m, "Content-Type")[0] == '\0') {
+		refuse(s, t, m, from, 400, "a body needs a Content-Type");
+		return true;
+	}
+	if (!type_is_served(m) || !encoding_is_served(m)) {
+		refuse(s, t, m, from, 415, "the body's type or encoding is not supported: see Accept");
+		return true;
+	}
+	return false;
+}
+
+/* ---- dispatch ---- */
+
+static void
+on_new_invite(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
+              const char *tag)
+{
+	if (s->closing || s->n_dialogs >= s->dialogs_max) {
+		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
+			   .warning = s->closing ? "the recorder is stopping" : "too many dialogs" });
+		return;
+	}
+	dialog_open(s, m, from, t, tag);
+}
+
+static void
+on_new_options(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t)
+{
+	unsigned int status = s->closing ? 503 : s->handlers.on_options(s->ctx);
+
+	sip_answer(s, t, m->method, from, &(struct sip_answer){
+		.status = status,
+		.warning = status >= 300 ? "no recording session would be accepted now" : NULL,
+		.retry_after_s = status == 503 ? sip_retry_after(s) : 0,
+		.lines = status >= 300 ? "Allow: " METHODS_ALLOWED "\r\nSupported: siprec\r\n" : NULL });
+}
+
+static void
+on_cancel(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
+          struct transaction *invite)
+{
+	struct dialog *d = invite == NULL ? NULL : transaction_user_ctx(invite);
+
+	if (invite == NULL) {
+		refuse(s, t, m, from, 481, "no INVITE that could be cancelled");
+		return;
+	}
+	sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 200 });
+	if (d != NULL && !transaction_is_answered(invite))
+		dialog_on_cancel(d, invite);
+}
+
+static void
+on_ack(struct sip *s, const struct message *m)
+{
+	struct transaction *t = transaction_find(s->transactions, m);
+	struct dialog *d;
+
+	if (t != NULL && transaction_absorb(t, m))
+		return;
+	d = dialog_find(s, m);
+	if (d != NULL)
+		dialog_on_ack(d, m);
+	/* else: the ACK to a stateless refusal, or a stray; it is never answered */
+}
+
+/* A request that no transaction knows. */
+static void
+on_new_request(struct sip *s, const struct message *m, const struct conn_path *from)
+{
+	struct transaction *invite = NULL, *t;
+	struct dialog *d = m->to_tag[0] == '\0' ? NULL : dialog_find(s, m);
+	char tag[SIP_TAG_SIZE];
+	bool merged = transaction_is_merged(s->transactions, m);
+	enum srs_err err;
+
+	sip_tag_make(tag);
+	if (strcmp(m->method, "CANCEL") == 0) {
+		struct dialog *cancelled;
+
+		invite = transaction_find_cancelled(s->transactions, m);
+		cancelled = invite == NULL ? NULL : transaction_user_ctx(invite);
+		if (cancelled != NULL)
+			memcpy(tag, cancelled->local_tag, sizeof(tag));	/* RFC 3261 §9.2: the same tag */
+	}
+	err = transaction_accept(&t, s->transactions, m, from, response_head(m, from, tag));
+	if (err) {
+		answer_stateless(s, m, from, &(struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
+			         .warning = "too many transactions" });
+		return;
+	}
+	if (refused_by_form(s, t, m, from))
+		return;
+	if (strcmp(m->method, "CANCEL") == 0)
+		on_cancel(s, m, from, t, invite);
+	else if (merged)
+		refuse(s, t, m, from, 482, "the same request came by another path");
+	else if (m->to_tag[0] != '\0' && d == NULL)
+		refuse(s, t, m, from, 481, "no such dialog");
+	else if (d != NULL)
+		dialog_on_request(d, m, from, t);
+	else if (strcmp(m->method, "INVITE") == 0)
+		on_new_invite(s, m, from, t, tag);
+	else if (strcmp(m->method, "OPTIONS") == 0)
+		on_new_options(s, m, from, t);
+	else
+		refuse(s, t, m, from, 481, "this method needs a dialog");
+}
+
+static void
+on_request(struct sip *s, const struct message *m, const struct conn_path *from, enum message_framing how)
+{
+	bool ack = strcmp(m->method, "ACK") == 0;
+	struct transaction *t;
+
+	sip_count(s, SIP_REQUESTS);
+	if (m->refusal != 0 || how != MESSAGE_WHOLE) {
+		struct sip_answer a = { .status = m->refusal, .warning = m->why };
+
+		if (how == MESSAGE_TOO_LARGE)
+			a = (struct sip_answer){ .status = 413, .warning = "the message is larger than accepted" };
+		if (ack)
+			sip_count(s, SIP_MALFORMED);
+		else
+			answer_stateless(s, m, from, &a);
+		return;
+	}
+	if (ack) {
+		on_ack(s, m);
+		return;
+	}
+	t = transaction_find(s->transactions, m);
+	if (t == NULL) {
+		on_new_request(s, m, from);
+		return;
+	}
+	sip_count(s, SIP_RETRANSMITTED);
+	transaction_absorb(t, m);
+}
+
+static void
+on_message(void *ctx, const struct conn_path *from, struct span bytes, enum message_framing how)
+{
+	struct sip *s = ctx;
+	struct message m;
+
+	if (message_parse(&m, bytes, from->transport == CONFIG_UDP)) {
+		sip_count(s, SIP_MALFORMED);
+	} else if (m.status != 0) {
+		sip_count(s, SIP_RESPONSES);
+		if (how == MESSAGE_WHOLE)
+			transaction_on_response(s->transactions, &m);	/* a stray one is dropped */
+	} else {
+		on_request(s, &m, from, how);
+	}
+	message_release(&m);
+}
+
+static void
+on_closed(void *ctx, uint64_t connection)
+{
+	struct sip *s = ctx;
+
+	transactions_on_closed(s->transactions, connection);
+}
+
+/* ---- the stack ---- */
+
+/* A token for Warning (RFC 3261 §20.43) out of the node's name. */
+static void
+agent_make(char *out, size_t out_len, const char *name)
+{
+	size_t n = 0;
+
+	for (; name != NULL && *name != '\0' && n + 1 < out_len; name++)
+		out[n++] = isalnum((unsigned char)*name) || *name == '.' || *name == '-' ? *name : '-';
+	out[n] = '\0';
+	if (n == 0)
+		snprintf(out, out_len, "capstan");
+}
+
+enum srs_err
+sip_create(struct sip **out, struct reactor *r, const struct config *c, const struct dialog_handlers *handlers,
+           void *ctx, char *why, size_t why_len)
+{
+	static const struct conn_handlers conn_handlers = { .on_message = on_message, .on_closed = on_closed };
+	struct sip *s = calloc(1, sizeof(*s));
+	struct conn_counters counters;
+	enum srs_err err;
+
+	snprintf(why, why_len, "no memory for the SIP stack");
+	if (s == NULL)
+		return SRS_ERR_NOMEM;
+	parser_init();
+	s->reactor = r;
+	s->config = c;
+	s->handlers = *handlers;
+	s->ctx = ctx;
+	/* more than sessions: those being refused or ended linger for a while */
+	s->dialogs_max = 2 * c->limits.sessions_max + 64;
+	agent_make(s->agent, sizeof(s->agent), c->node.name);
+	timer_init(&s->reaper, dialogs_reap, s);
+	counters.accepted = &s->counters[SIP_CONNECTIONS];
+	counters.refused = &s->counters[SIP_CONN_REFUSED];
+	err = textmap_init(&s->dialogs, s->dialogs_max);
+	if (!err)
+		err = conn_set_create(&s->conns, r, c, &conn_handlers, s, &counters, why, why_len);
+	if (!err)
+		err = transactions_create(&s->transactions, r, s->conns, c->sip.transactions_max, c->sip.t1_ms);
+	if (err)
+		sip_destroy(s);
+	else
+		*out = s;
+	return err;
+}
+
+void
+sip_destroy(struct sip *s)
+{
+	if (s == NULL)
+		return;
+	if (s->dialogs.buckets != NULL) {
+		dialogs_destroy(s);
+		textmap_release(&s->dialogs);
+	}
+	transactions_destroy(s->transactions);
+	conn_set_destroy(s->conns);
+	free(s);
+}
+
+unsigned int
+sip_n_dialogs(const struct sip *s)
+{
+	return s->n_dialogs;
+}
+
+const struct sockaddr_storage *
+sip_listener_address(const struct sip *s, unsigned int i)
+{
+	return i < conn_n_listeners(s->conns) ? conn_listener_address(s->conns, i) : NULL;
+}

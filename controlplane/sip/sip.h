@@ -1,0 +1,127 @@
+/* Inside of the SIP stack, shared by sip.c (what comes in, and checks that need no dialog), dialog.c (dialogs) and
+ * dialog_request.c (our own requests). The page for others is dialog.h. @thread control */
+#ifndef SIP_H
+#define SIP_H
+
+#include <stdatomic.h>
+
+#include "controlplane/sip/conn.h"
+#include "controlplane/sip/dialog.h"
+#include "controlplane/sip/message.h"
+#include "controlplane/sip/textmap.h"
+#include "controlplane/sip/transaction.h"
+
+#define SIP_TAG_SIZE   17	/* 64 random bits in hex */
+#define SIP_LIFE_OF_T1 64	/* how long a 2xx waits for its ACK */
+#define SIP_T2_OF_T1   8
+
+struct sip {
+	struct reactor *reactor;
+	const struct config *config;
+	struct dialog_handlers handlers;
+	void *ctx;
+	struct conn_set *conns;
+	struct transactions *transactions;
+	struct textmap dialogs;
+	struct dialog *first_dialog;
+	struct dialog *dead;		/* freed by the reaper, never below a handler */
+	struct timer reaper;
+	uint32_t n_dialogs, dialogs_max;
+	bool closing;
+	char agent[64];			/* node name as Warning wants it */
+	_Atomic uint64_t counters[SIP_N_COUNTERS];
+};
+
+void sip_count(struct sip *s, enum sip_counter which);
+void sip_tag_make(char tag[SIP_TAG_SIZE]);
+/** 1 to sip.retry_after_s, at random, so that refused SRCs do not come back together. */
+unsigned int sip_retry_after(const struct sip *s);
+
+/* A response as this stack gives it: the header lines that its method and status ask for are added. */
+struct sip_answer {
+	unsigned int status;
+	const char *warning;		/* refusals: text of Warning: 399 */
+	unsigned int retry_after_s;	/* 0: none */
+	const char *lines;		/* more header lines, or NULL */
+	const char *sdp;		/* or NULL */
+};
+/** @return malloc'ed text of the response, NULL: no memory */
+char *sip_answer_text(struct sip *s, const char *head, const char *method, const struct conn_path *from,
+                      const struct sip_answer *a, size_t *len);
+/** Answer a server transaction. */
+void sip_answer(struct sip *s, struct transaction *t, const char *method, const struct conn_path *from,
+                const struct sip_answer *a);
+/** `Contact: <sip:srs@our-address>;+sip.srs` and its line end. `out` holds SIP_CONTACT_MAX. @return out */
+#define SIP_CONTACT_MAX 128
+const char *sip_contact_line(const struct conn_path *from, char *out);
+
+/* A request as handlers see it; release after the handler. */
+struct sip_request_view {
+	struct sip_request request;
+	char *from_uri, *to_uri;
+};
+void sip_request_view(struct sip_request_view *out, const struct message *m, const struct conn_path *from);
+void sip_request_view_release(struct sip_request_view *v);
+
+/* ---- dialog.c ---- */
+enum dialog_state {
+	DIALOG_OFFERED,		/* the INVITE waits for the session layer's answer */
+	DIALOG_ACCEPTED,	/* 2xx sent, no ACK yet */
+	DIALOG_CONFIRMED,
+	DIALOG_ENDING,		/* over for the session layer; BYE or its ACK is still on the way */
+	DIALOG_DEAD,
+};
+
+struct dialog {
+	struct sip *sip;
+	struct textmap_node node;
+	struct dialog *next, *previous, *next_dead;
+	enum dialog_state state;
+	char *call_id, *remote_tag;
+	char local_tag[SIP_TAG_SIZE];
+	char *local_party, *remote_party;	/* our From and To: whole header values */
+	char *remote_target;
+	char *record_route;			/* comma-separated elements as they came: our route set; "" none */
+	uint32_t remote_cseq, local_cseq;
+	struct conn_path path;			/* how the last request came */
+
+	struct transaction *invite;		/* waits for our answer, or for L */
+	uint32_t invite_cseq;
+	bool invite_pending;			/* not finally answered */
+	bool invite_had_offer;
+	char *invite_target;			/* remote target, once we accept */
+	char *accepted;				/* the 2xx, until its ACK */
+	size_t accepted_len;
+	uint32_t resend_ms;
+	struct timer resend, give_up, notice;
+
+	struct transaction *bye, *probe;
+	bool told;				/* on_ended() was called, or never will be */
+	enum dialog_end how;
+	unsigned int reason_cause;
+	char *reason_text;
+	void *user;
+};
+
+struct dialog *dialog_find(const struct sip *s, const struct message *m);
+/** A new INVITE that passed all checks. @param tag  our tag, as in the transaction's head */
+void dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
+                 const char *tag);
+/** A request in a dialog that passed all checks but the dialog's own. Takes care of the answer. */
+void dialog_on_request(struct dialog *d, const struct message *m, const struct conn_path *from,
+                       struct transaction *t);
+void dialog_on_ack(struct dialog *d, const struct message *m);
+/** Its INVITE was cancelled. */
+void dialog_on_cancel(struct dialog *d, struct transaction *invite);
+void dialog_settle(struct dialog *d);	/* free it when nothing is left to do */
+void dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, const char *text);
+void dialogs_reap(void *sip);		/* frees the dead; a timer's callback */
+void dialogs_destroy(struct sip *s);	/* last BYEs, then free all */
+
+/* ---- dialog_request.c ---- */
+/** BYE with Reason; d->bye is set while its answer is awaited. */
+void dialog_bye_send(struct dialog *d);
+/** The URI of a Contact or Route element: inside <>, or up to the parameters. malloc'ed; NULL: none */
+char *dialog_uri_of(const char *value);
+
+#endif
