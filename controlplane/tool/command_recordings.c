@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/catalog/catalog.h"
+#include "controlplane/tool/telephone_event.h"
 #include "controlplane/tool/timeline.h"
 #include "controlplane/tool/tool.h"
 #include "controlplane/tool/verify.h"
@@ -260,6 +261,30 @@ add_stream_rows(cJSON *rows, const struct tape *t, unsigned int number, const st
 	}
 }
 
+/* Keys that were pressed, each once. */
+static void
+add_events(cJSON *rows, const struct timeline *time)
+{
+	struct telephone_event *events;
+	char number[4];
+	size_t n;
+
+	if (time == NULL || telephone_events(&events, &n, time) != SRS_OK)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "event", telephone_event_name(events[i].code, number));
+		cJSON_AddNumberToObject(row, "stream", events[i].stream);
+		cJSON_AddNumberToObject(row, "at_ms", (double)(events[i].place_ns / 1000000));
+		cJSON_AddNumberToObject(row, "duration_ms", (double)(events[i].duration_ns / 1000000));
+		cJSON_AddBoolToObject(row, "ended", events[i].ended);
+		wall_ns_add(row, "wall_ns", (int64_t)events[i].wall_ns);
+		cJSON_AddItemToArray(rows, row);
+	}
+	free(events);
+}
+
 static cJSON *
 show_json(const struct tape *t, const struct timeline *time, const struct verify_report *v, const struct showing *s)
 {
@@ -303,6 +328,7 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	streams = cJSON_AddArrayToObject(document, "streams");
 	for (unsigned int number = 0; number <= UINT8_MAX; number++)
 		add_stream_rows(streams, t, number, time);
+	add_events(cJSON_AddArrayToObject(document, "telephone_events"), time);
 	findings = cJSON_AddArrayToObject(document, "findings");
 	for (unsigned int i = 0; i < s->n_findings; i++)
 		cJSON_AddItemToArray(findings, cJSON_CreateString(s->findings[i]));
@@ -351,6 +377,19 @@ show_streams(const cJSON *streams)
 }
 
 static void
+show_events(const cJSON *events)
+{
+	const cJSON *row;
+
+	if (cJSON_GetArraySize(events) != 0)
+		printf("Keys pressed\n  %-6s %-3s %9s %9s\n", "KEY", "NO", "AT", "FOR");
+	cJSON_ArrayForEach(row, events)
+		printf("  %-6s %-3.0f %7.2f s %6.0f ms%s\n", json_text(row, "event"), json_number(row, "stream"),
+		       json_number(row, "at_ms") / 1000, json_number(row, "duration_ms"),
+		       cJSON_IsTrue(cJSON_GetObjectItem(row, "ended")) ? "" : " (its end was not heard)");
+}
+
+static void
 show_people(const cJSON *d)
 {
 	char lasted[32];
@@ -372,6 +411,7 @@ show_people(const cJSON *d)
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "participants"))
 		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
 	show_streams(cJSON_GetObjectItem(d, "streams"));
+	show_events(cJSON_GetObjectItem(d, "telephone_events"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))
 		printf("! %s\n", row->valuestring);
 	if (!cJSON_IsTrue(cJSON_GetObjectItem(d, "opened")))
