@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 struct span {
 	const uint8_t *bytes;
@@ -30,6 +31,26 @@ static inline bool
 span_equal(struct span a, struct span b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.bytes, b.bytes, a.len) == 0);
+}
+
+/** ASCII letters in either case. */
+static inline bool
+span_equal_nocase(struct span s, const char *text)
+{
+	return s.len == strlen(text) && (s.len == 0 || strncasecmp((const char *)s.bytes, text, s.len) == 0);
+}
+
+/** Without the blanks, tabs and line ends at both ends. */
+static inline struct span
+span_trimmed(struct span s)
+{
+	while (s.len != 0 && strchr(" \t\r\n", s.bytes[0]) != NULL && s.bytes[0] != 0) {
+		s.bytes++;
+		s.len--;
+	}
+	while (s.len != 0 && strchr(" \t\r\n", s.bytes[s.len - 1]) != NULL && s.bytes[s.len - 1] != 0)
+		s.len--;
+	return s;
 }
 
 /** Is every byte zero? True for an empty span. */

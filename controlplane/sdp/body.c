@@ -26,24 +26,6 @@ is_blank(uint8_t c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n'; /* folded values keep their line ends */
 }
 
-static struct span
-trim(struct span s)
-{
-	while (s.len != 0 && is_blank(s.bytes[0])) {
-		s.bytes++;
-		s.len--;
-	}
-	while (s.len != 0 && is_blank(s.bytes[s.len - 1]))
-		s.len--;
-	return s;
-}
-
-static bool
-equal_nocase(struct span s, const char *text)
-{
-	return s.len == strlen(text) && (s.len == 0 || strncasecmp((const char *)s.bytes, text, s.len) == 0);
-}
-
 static bool
 starts_nocase(struct span s, const char *text)
 {
@@ -75,7 +57,7 @@ value_piece(struct span *rest)
 	piece = span_of(rest->bytes, i);
 	rest->bytes += i < rest->len ? i + 1 : i;
 	rest->len -= i < rest->len ? i + 1 : i;
-	return trim(piece);
+	return span_trimmed(piece);
 }
 
 static struct span
@@ -98,9 +80,9 @@ value_parameter(struct span value, const char *name, char *out, size_t out_len, 
 
 		if (eq == NULL)
 			continue;
-		left = trim(span_of(piece.bytes, (size_t)(eq - piece.bytes)));
-		right = trim(span_of(eq + 1, piece.len - (size_t)(eq + 1 - piece.bytes)));
-		if (!equal_nocase(left, name))
+		left = span_trimmed(span_of(piece.bytes, (size_t)(eq - piece.bytes)));
+		right = span_trimmed(span_of(eq + 1, piece.len - (size_t)(eq + 1 - piece.bytes)));
+		if (!span_equal_nocase(left, name))
 			continue;
 		if (right.len != 0 && right.bytes[0] == '"') {
 			for (size_t i = 1; i < right.len && right.bytes[i] != '"'; i++) {
@@ -141,13 +123,13 @@ take_line(struct span *rest)
 static enum body_kind
 kind_of(struct span type)
 {
-	if (equal_nocase(type, "application/sdp"))
+	if (span_equal_nocase(type, "application/sdp"))
 		return BODY_SDP;
 	/* The second name is RFC 7866's as first printed; RFC 9806 §2 put it right. */
-	if (equal_nocase(type, "application/rs-metadata+xml") ||
-	    equal_nocase(type, "application/rs-metadata"))
+	if (span_equal_nocase(type, "application/rs-metadata+xml") ||
+	    span_equal_nocase(type, "application/rs-metadata"))
 		return BODY_METADATA;
-	if (equal_nocase(type, "application/rs-metadata-request"))
+	if (span_equal_nocase(type, "application/rs-metadata-request"))
 		return BODY_METADATA_REQUEST;
 	return BODY_OTHER;
 }
@@ -158,10 +140,10 @@ is_encoded(const struct part_header *h)
 {
 	struct span t = value_main(h->transfer_encoding);
 
-	if (t.len != 0 && !equal_nocase(t, "binary") && !equal_nocase(t, "8bit") && !equal_nocase(t, "7bit"))
+	if (t.len != 0 && !span_equal_nocase(t, "binary") && !span_equal_nocase(t, "8bit") && !span_equal_nocase(t, "7bit"))
 		return true;
 	t = value_main(h->content_encoding);
-	return t.len != 0 && !equal_nocase(t, "identity");
+	return t.len != 0 && !span_equal_nocase(t, "identity");
 }
 
 static enum srs_err
@@ -191,7 +173,7 @@ add_part(struct splitter *s, const struct part_header *h, struct span bytes, boo
 	}
 	/* early-session (RFC 3959) describes other media than the session's */
 	if (part->kind == BODY_SDP && s->out->sdp == NULL &&
-	    !equal_nocase(part->disposition, "early-session"))
+	    !span_equal_nocase(part->disposition, "early-session"))
 		s->out->sdp = part;
 	if (part->kind == BODY_METADATA && s->out->metadata == NULL)
 		s->out->metadata = part;
@@ -202,16 +184,16 @@ static void
 header_field(struct part_header *h, struct span field)
 {
 	const uint8_t *colon = memchr(field.bytes, ':', field.len);
-	struct span name = trim(span_of(field.bytes, (size_t)(colon - field.bytes)));
-	struct span value = trim(span_of(colon + 1, field.len - (size_t)(colon + 1 - field.bytes)));
+	struct span name = span_trimmed(span_of(field.bytes, (size_t)(colon - field.bytes)));
+	struct span value = span_trimmed(span_of(colon + 1, field.len - (size_t)(colon + 1 - field.bytes)));
 
-	if (equal_nocase(name, "content-type"))
+	if (span_equal_nocase(name, "content-type"))
 		h->content_type = value;
-	else if (equal_nocase(name, "content-disposition"))
+	else if (span_equal_nocase(name, "content-disposition"))
 		h->disposition = value;
-	else if (equal_nocase(name, "content-transfer-encoding"))
+	else if (span_equal_nocase(name, "content-transfer-encoding"))
 		h->transfer_encoding = value;
-	else if (equal_nocase(name, "content-encoding"))
+	else if (span_equal_nocase(name, "content-encoding"))
 		h->content_encoding = value;
 }
 
@@ -262,7 +244,7 @@ line_delimiter(struct span line, const char *boundary, size_t boundary_len)
 		d = DELIMITER_CLOSE;
 		line = span_of(line.bytes + 2, line.len - 2);
 	}
-	return trim(line).len == 0 ? d : DELIMITER_NONE; /* RFC 2046 transport padding */
+	return span_trimmed(line).len == 0 ? d : DELIMITER_NONE; /* RFC 2046 transport padding */
 }
 
 static enum srs_err split(struct splitter *s, const struct part_header *h, struct span bytes,
@@ -348,8 +330,8 @@ body_split(struct body *out, const char *content_type, const char *disposition, 
 {
 	struct splitter s = { .out = out, .why = why };
 	struct part_header h = {
-		.content_type = trim(span_of_text(content_type ? content_type : "")),
-		.disposition = trim(span_of_text(disposition ? disposition : "")),
+		.content_type = span_trimmed(span_of_text(content_type ? content_type : "")),
+		.disposition = span_trimmed(span_of_text(disposition ? disposition : "")),
 	};
 	enum srs_err err;
 

@@ -75,24 +75,6 @@ is_blank(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
-static struct span
-trim(struct span s)
-{
-	while (s.len != 0 && is_blank(s.bytes[0])) {
-		s.bytes++;
-		s.len--;
-	}
-	while (s.len != 0 && is_blank(s.bytes[s.len - 1]))
-		s.len--;
-	return s;
-}
-
-static bool
-equal_nocase(struct span s, const char *text)
-{
-	return s.len == strlen(text) && (s.len == 0 || strncasecmp((const char *)s.bytes, text, s.len) == 0);
-}
-
 /* The next word up to blanks, or an empty span at the end. */
 static struct span
 take_word(struct span *rest)
@@ -100,7 +82,7 @@ take_word(struct span *rest)
 	struct span word;
 	size_t n = 0;
 
-	*rest = trim(*rest);
+	*rest = span_trimmed(*rest);
 	while (n < rest->len && !is_blank(rest->bytes[n]))
 		n++;
 	word = span_of(rest->bytes, n);
@@ -174,11 +156,11 @@ read_address(struct offer_reader *r, struct span value)
 	struct span word = take_word(&value);
 	struct span host = take_until(&word, '/');
 	char text[INET6_ADDRSTRLEN];
-	bool known = equal_nocase(net, "IN") && to_text(text, sizeof(text), host, false);
+	bool known = span_equal_nocase(net, "IN") && to_text(text, sizeof(text), host, false);
 
-	if (known && equal_nocase(type, "IP4") && inet_pton(AF_INET, text, a.ip) == 1)
+	if (known && span_equal_nocase(type, "IP4") && inet_pton(AF_INET, text, a.ip) == 1)
 		a.ip_version = 4;
-	else if (known && equal_nocase(type, "IP6") && inet_pton(AF_INET6, text, a.ip) == 1)
+	else if (known && span_equal_nocase(type, "IP6") && inet_pton(AF_INET6, text, a.ip) == 1)
 		a.ip_version = 6;
 	else
 		deviation(r, r->line, "c= holds no readable IPv4 or IPv6 address");
@@ -400,12 +382,12 @@ read_media(struct offer_reader *r, struct span value)
 		r->why = "an m-line that cannot be answered: it needs media, port and profile";
 		return SRS_ERR_INVALID;
 	}
-	m->kind = equal_nocase(kind, "audio")	? OFFER_AUDIO
-		  : equal_nocase(kind, "video") ? OFFER_VIDEO
+	m->kind = span_equal_nocase(kind, "audio")	? OFFER_AUDIO
+		  : span_equal_nocase(kind, "video") ? OFFER_VIDEO
 						: OFFER_OTHER;
 	m->profile = OFFER_PROFILE_OTHER;
 	for (size_t i = 0; i < sizeof(profile_names) / sizeof(profile_names[0]); i++)
-		if (equal_nocase(profile, profile_names[i].text))
+		if (span_equal_nocase(profile, profile_names[i].text))
 			m->profile = profile_names[i].profile;
 	read_port(r, port);
 	read_formats(r, value);
@@ -452,7 +434,7 @@ read_fmtp(struct offer_reader *r, struct span value)
 
 	if (c == NULL)
 		return; /* also how non-RTP formats carry their parameters */
-	if (!to_text(c->fmtp, sizeof(c->fmtp), trim(value), true))
+	if (!to_text(c->fmtp, sizeof(c->fmtp), span_trimmed(value), true))
 		deviation(r, r->line,
 			  "a=fmtp longer than 127 characters or with control characters; left out");
 }
@@ -463,7 +445,7 @@ read_direction(struct span name, enum offer_direction *out)
 	static const char *const words[] = { "sendrecv", "sendonly", "recvonly", "inactive" };
 
 	for (unsigned int i = 0; i < 4; i++)
-		if (equal_nocase(name, words[i])) {
+		if (span_equal_nocase(name, words[i])) {
 			*out = (enum offer_direction)i;
 			return true;
 		}
@@ -533,7 +515,7 @@ read_fingerprint(struct offer_reader *r, struct offer_dtls *d, struct span value
 	struct span hash = take_word(&value);
 
 	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
-		if (equal_nocase(hash, hashes[i].name)) {
+		if (span_equal_nocase(hash, hashes[i].name)) {
 			strcpy(f.hash, hashes[i].name);
 			f.len = hashes[i].len;
 		}
@@ -541,7 +523,7 @@ read_fingerprint(struct offer_reader *r, struct offer_dtls *d, struct span value
 		deviation(r, r->line, "a=fingerprint with a hash that proves nothing or is not known; left out (RFC 8122 §5)");
 		return;
 	}
-	if (!to_digest(&f, trim(value))) {
+	if (!to_digest(&f, span_trimmed(value))) {
 		deviation(r, r->line, "a=fingerprint that is no digest of its hash; left out (RFC 8122 §5)");
 		return;
 	}
@@ -561,7 +543,7 @@ read_setup(struct offer_reader *r, struct offer_dtls *d, struct span value)
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (equal_nocase(value, words[i].word)) {
+		if (span_equal_nocase(value, words[i].word)) {
 			d->setup = words[i].setup;
 			return;
 		}
@@ -574,17 +556,17 @@ read_keying(struct offer_reader *r, struct span name, struct span value)
 {
 	struct offer_dtls *d = r->media != NULL ? &r->media->dtls : &r->dtls;
 
-	if (equal_nocase(name, "crypto")) {
+	if (span_equal_nocase(name, "crypto")) {
 		read_crypto(r, value);
-	} else if (equal_nocase(name, "fingerprint")) {
+	} else if (span_equal_nocase(name, "fingerprint")) {
 		if (r->media != NULL)
 			r->media->has_fingerprint = true;
 		else
 			r->has_fingerprint = true;
 		read_fingerprint(r, d, value);
-	} else if (equal_nocase(name, "setup")) {
+	} else if (span_equal_nocase(name, "setup")) {
 		read_setup(r, d, value);
-	} else if (equal_nocase(name, "tls-id") && r->media != NULL) {	/* RFC 8842 §4: of an m-line alone */
+	} else if (span_equal_nocase(name, "tls-id") && r->media != NULL) {	/* RFC 8842 §4: of an m-line alone */
 		if (!to_text(d->tls_id, sizeof(d->tls_id), value, false))
 			deviation(r, r->line, "a=tls-id longer than 255 characters; ignored (RFC 8842 §4)");
 	} else {
@@ -606,34 +588,34 @@ static void
 read_attribute(struct offer_reader *r, struct span value)
 {
 	struct offer_media *m = r->media;
-	struct span name = trim(take_until(&value, ':'));
+	struct span name = span_trimmed(take_until(&value, ':'));
 	uint64_t number = 0;
 
-	value = trim(value);
+	value = span_trimmed(value);
 	if (m == NULL) {
 		read_session_attribute(r, name, value);
 	} else if (read_direction(name, &m->direction)) {
 		return;
-	} else if (equal_nocase(name, "rtpmap")) {
+	} else if (span_equal_nocase(name, "rtpmap")) {
 		read_rtpmap(r, value);
-	} else if (equal_nocase(name, "fmtp")) {
+	} else if (span_equal_nocase(name, "fmtp")) {
 		read_fmtp(r, value);
-	} else if (equal_nocase(name, "ptime")) {
+	} else if (span_equal_nocase(name, "ptime")) {
 		if (to_number(take_until(&value, '.'), UINT16_MAX, &number))
 			m->ptime_ms = (uint16_t)number;
-	} else if (equal_nocase(name, "label")) {
+	} else if (span_equal_nocase(name, "label")) {
 		if (!to_text(m->label, sizeof(m->label), value, false))
 			deviation(r, r->line,
 				  "a=label longer than 63 characters or no token; left out (RFC 4574 §4)");
-	} else if (equal_nocase(name, "mid")) {
+	} else if (span_equal_nocase(name, "mid")) {
 		if (!to_text(m->mid, sizeof(m->mid), value, false))
 			deviation(r, r->line, "a=mid longer than 63 characters or no token; left out");
-	} else if (equal_nocase(name, "rtcp")) {
+	} else if (span_equal_nocase(name, "rtcp")) {
 		if (to_number(take_word(&value), UINT16_MAX, &number))
 			m->rtcp_port = (uint16_t)number;
 		else
 			deviation(r, r->line, "a=rtcp without a port (RFC 3605 §2.1)");
-	} else if (equal_nocase(name, "rtcp-mux")) {
+	} else if (span_equal_nocase(name, "rtcp-mux")) {
 		m->rtcp_mux = true;
 	} else {
 		(void)read_keying(r, name, value);
@@ -665,7 +647,7 @@ take_line(struct span *rest)
 static enum srs_err
 read_line(struct offer_reader *r, struct span line)
 {
-	struct span value = trim(line);
+	struct span value = span_trimmed(line);
 
 	if (value.len == 0)
 		return SRS_OK;
@@ -680,7 +662,7 @@ read_line(struct offer_reader *r, struct span line)
 	switch (line.bytes[0]) {
 	case 'v':
 		r->has_version = true;
-		if (!equal_nocase(trim(value), "0"))
+		if (!span_equal_nocase(span_trimmed(value), "0"))
 			deviation(r, r->line, "v= is not 0 (RFC 8866 §5.1)");
 		break;
 	case 'o':

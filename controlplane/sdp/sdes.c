@@ -59,12 +59,6 @@ take_until(struct span *rest, char c, bool *found)
 }
 
 static bool
-equal_nocase(struct span s, const char *text)
-{
-	return s.len == strlen(text) && strncasecmp((const char *)s.bytes, text, s.len) == 0;
-}
-
-static bool
 begins_nocase(struct span s, const char *text)
 {
 	return s.len >= strlen(text) && strncasecmp((const char *)s.bytes, text, strlen(text)) == 0;
@@ -289,12 +283,12 @@ parameter_read(struct span p, const char **why)
 	uint64_t n;
 
 	for (size_t i = 0; i < sizeof(weakening) / sizeof(weakening[0]); i++)
-		if (equal_nocase(p, weakening[i])) {
+		if (span_equal_nocase(p, weakening[i])) {
 			*why = "a=crypto that takes encryption or authentication away; line refused (RFC 4568 §6.3)";
 			return SRS_ERR_UNSUPPORTED;
 		}
 	if (begins_nocase(p, "KDR=")) {
-		if (equal_nocase(p, "KDR=0"))
+		if (span_equal_nocase(p, "KDR=0"))
 			return SRS_OK;	/* never derived again: what no KDR means */
 		*why = "a=crypto with a key derivation rate, which is not served; line ignored (RFC 4568 §6.3.1)";
 		return SRS_ERR_UNSUPPORTED;
@@ -305,7 +299,7 @@ parameter_read(struct span p, const char **why)
 		*why = "a=crypto with an unreadable WSH; line ignored (RFC 4568 §6.3.6)";
 		return SRS_ERR_INVALID;
 	}
-	if (equal_nocase(p, "FEC_ORDER=FEC_SRTP") || equal_nocase(p, "FEC_ORDER=SRTP_FEC"))
+	if (span_equal_nocase(p, "FEC_ORDER=FEC_SRTP") || span_equal_nocase(p, "FEC_ORDER=SRTP_FEC"))
 		return SRS_OK;	/* no FEC stream is taken, so none has an order */
 	if (p.bytes[0] == '-')
 		return SRS_OK;	/* §6.3.7: may be ignored */

@@ -108,6 +108,7 @@ answers_equal_the_golden_files(void **state)
 	assert_golden("srtp-mux");
 	assert_golden("srtp-mixed");
 	assert_golden("dtls");
+	assert_golden("bundle-ice");
 }
 
 static void
