@@ -16,6 +16,8 @@
 #define CONFIG_DEVICE_MAX   8  /* storage devices */
 #define CONFIG_SUITE_MAX    8  /* SRTP suites */
 #define CONFIG_PREFIX_MAX   64 /* address prefixes of one list */
+#define CONFIG_SRC_MAX      64 /* SRC profiles */
+#define CONFIG_IDENTITY_MAX 16 /* certificate names of a profile */
 #define CONFIG_WHY_MAX      512
 
 enum config_transport { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS };
@@ -25,6 +27,10 @@ enum config_source { CONFIG_SOURCE_SIGNALLED, CONFIG_SOURCE_LATCH };
 enum config_suite { CONFIG_SUITE_AES_256_GCM = 1, CONFIG_SUITE_CHACHA20_POLY1305 = 2 }; /* REEL_SUITE_* */
 enum config_srtp_engine { CONFIG_SRTP_AUTO, CONFIG_SRTP_IPSEC_MB, CONFIG_SRTP_LIBSRTP2 };
 enum config_sdes { CONFIG_SDES_REFUSE, CONFIG_SDES_ALLOW };
+enum config_tls { CONFIG_TLS_AUTO, CONFIG_TLS_ON, CONFIG_TLS_OFF };
+enum config_verify { CONFIG_VERIFY_NONE, CONFIG_VERIFY_REQUEST, CONFIG_VERIFY_REQUIRE };
+enum config_admit { CONFIG_ADMIT_ACCEPT, CONFIG_ADMIT_REFUSE };
+enum config_ask { CONFIG_ASK_AUTO, CONFIG_ASK_NEVER };
 enum config_disk_engine { CONFIG_DISK_AUTO, CONFIG_DISK_IO_URING, CONFIG_DISK_PWRITE };
 
 struct config_listen {
@@ -40,6 +46,25 @@ struct config_prefix {
 	uint8_t bits;
 };
 
+/* How one recording client, or a group of them, is treated. A profile with identities holds for who proves one of them
+ * by a certificate, one with addresses for who comes from there, one with both for who does both. */
+struct config_src {
+	char *name; /* "default": for who matches no other; needs neither identities nor addresses */
+	char **identities; /* host names, as in the SAN of a certificate (sip: URI or DNS); no wildcards */
+	unsigned int n_identities;
+	struct config_prefix *addresses;
+	unsigned int n_addresses;
+	enum config_admit admit; /* refuse: 403 */
+	enum config_accept accept; /* default: sip.accept */
+	bool srtp_required;
+	char *retention_class; /* "": none */
+	char *kek; /* "": the recorder's own */
+	uint32_t rate_per_s; /* new INVITEs of one source; 0: as for everybody */
+	uint32_t sessions_max; /* of all who match; 0: only limits.sessions_max */
+	enum config_ask snapshot; /* never: it is not asked for a metadata snapshot */
+	enum config_ask refresh; /* never: no session refresh is sent to it */
+};
+
 struct config {
 	struct {
 		char *name; /* in seals, metrics and the log; default: the host name */
@@ -52,7 +77,8 @@ struct config {
 		enum config_accept accept; /* default tolerant (docs/rfc-coverage.md RS-02) */
 		uint32_t body_bytes_max; /* 262,144; larger: 413 */
 		uint32_t message_bytes_max; /* 327,680 */
-		uint32_t connections_max; /* TCP; 1,024 */
+		uint32_t connections_max; /* TCP and TLS together; 1,024 */
+		uint32_t connections_per_source_max; /* of one address; auto: half of them; never 0 after config_load */
 		uint32_t transactions_max; /* 65,536 */
 		uint32_t t1_ms; /* RFC 3261 T1: 500 */
 		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
@@ -123,6 +149,19 @@ struct config {
 		bool dtls; /* true: DTLS-SRTP is taken too */
 		uint32_t dtls_handshakes_max; /* at once: 256 */
 	} srtp;
+	struct {
+		enum config_tls enabled; /* auto: with a listener tls:, or when certificate and key are there */
+		bool on; /* what came out of it; then sip.listen has a listener tls: */
+		uint16_t port; /* 5063; for the listener on 0.0.0.0 when sip.listen has none of its own */
+		char *certificate; /* PEM, ours first, then its chain */
+		char *key; /* PEM, without a passphrase, readable by its owner only */
+		char *client_ca; /* PEM: who signs certificates of peers; empty: nobody */
+		enum config_verify client_verify; /* default none */
+		uint32_t handshakes_max; /* under way at once: 256 */
+	} tls;
+	struct config_src *srcs; /* YAML list `src`, in its order, the default profile not among them */
+	unsigned int n_srcs;
+	struct config_src *src_default; /* never NULL */
 };
 
 /** Where values come from, strongest last. Any pointer may be NULL. */
@@ -154,6 +193,14 @@ void config_notes(const struct config *c, const struct config_sources *from,
 /** Is the address in one of the prefixes? `ip`: network order, IPv4 in the first four. An IPv4 address mapped into IPv6
  * (::ffff:a.b.c.d) counts as the IPv4 address that it is. @thread any */
 bool config_prefixes_hold(const struct config_prefix *prefixes, unsigned int n, int ip_version, const uint8_t *ip);
+
+/** The profile of a recording client: the first that holds for it, else the default one; never NULL. Names compare as
+ * RFC 5922 §7.2 asks: whole, without regard to case, and a wildcard never matches.
+ * @param identities  names from a verified certificate (host names or sip: URIs)
+ * @param which       the one that matched, -1 when the address alone did; may be NULL
+ * @thread any */
+const struct config_src *config_src_find(const struct config *c, const char *const *identities, unsigned int n,
+                                         int ip_version, const uint8_t *ip, int *which);
 
 /** The port and memory arithmetic (docs/architecture.md), as sentences; false in `*fits` when it does not fit. */
 struct config_arithmetic {

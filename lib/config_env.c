@@ -29,10 +29,6 @@ static const struct env_note env_notes[] = {
 	{ "SESSION_CHECK_INTERVAL", CONFIG_TIME_S, "idle sessions are not probed yet" },
 	{ "REDUNDANCY_STORAGE_TYPE", CONFIG_TEXT, "there is no store of sessions yet" },
 	{ "SESSION_STORAGE_DIR", CONFIG_TEXT, "there is no store of sessions yet" },
-	{ "ENABLE_TLS", CONFIG_BOOL, "SIP over TLS is not there yet; SIP listens on UDP and TCP only" },
-	{ "TLS_PORT", CONFIG_U16, "SIP over TLS is not there yet; SIP listens on UDP and TCP only" },
-	{ "TLS_CERT_PATH", CONFIG_TEXT, "SIP over TLS is not there yet; the file is not read" },
-	{ "TLS_KEY_PATH", CONFIG_TEXT, "SIP over TLS is not there yet; the file is not read" },
 	{ "ENABLE_AUDIO_PROCESSING", CONFIG_BOOL, "there is no audio processing yet; recordings are always bit-exact" },
 	{ "ENABLE_VAD", CONFIG_BOOL, "there is no voice activity detection yet; every packet is recorded" },
 	{ "ENABLE_NOISE_REDUCTION", CONFIG_BOOL, "there is no noise reduction yet; exports are as received" },
@@ -338,6 +334,33 @@ on_note_line(void *ctx, const struct env_line *line, const char *where)
 
 /* Settings whose own meaning is not there yet, whatever source they came from. */
 static void
+notes_of_tls(const struct config *c, void (*line)(void *ctx, const char *sentence), void *ctx)
+{
+	char sentence[CONFIG_WHY_MAX];
+	bool named = false;
+
+	for (unsigned int i = 0; i < c->n_srcs; i++)
+		named |= c->srcs[i].n_identities != 0;
+	if (!c->tls.on) {
+		snprintf(sentence, sizeof(sentence), c->tls.enabled == CONFIG_TLS_OFF ? "tls.enabled is false: no SIP over TLS" :
+		         "no SIP over TLS: there is no certificate %.150s with its key %.150s, and no listener tls: asks for "
+		         "them", c->tls.certificate, c->tls.key);
+		line(ctx, sentence);
+		return;
+	}
+	if (c->tls.enabled == CONFIG_TLS_AUTO) {
+		snprintf(sentence, sizeof(sentence), "SIP over TLS is on, since %.200s is there or a listener tls: asks for it",
+		         c->tls.certificate);
+		line(ctx, sentence);
+	}
+	if (c->tls.client_verify == CONFIG_VERIFY_NONE && named)
+		line(ctx, "src has profiles with identities, but tls.client_verify is none: no client is asked for a "
+		     "certificate, and nobody matches them");
+	else if (c->tls.client_verify == CONFIG_VERIFY_NONE && *c->tls.client_ca != '\0')
+		line(ctx, "tls.client_ca is set, but tls.client_verify is none: it only serves connections that we open");
+}
+
+static void
 notes_of_values(const struct config *c, void (*line)(void *ctx, const char *sentence), void *ctx)
 {
 	char sentence[CONFIG_WHY_MAX];
@@ -378,4 +401,5 @@ config_notes(const struct config *c, const struct config_sources *from, void (*l
 		env_see(&seen, name);
 	}
 	notes_of_values(c, line, ctx);
+	notes_of_tls(c, line, ctx);
 }

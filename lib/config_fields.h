@@ -1,4 +1,4 @@
-/* The one list of settings, shared by the three files of config: from it come the YAML schema, the names in the
+/* The one list of settings, shared by the files of config: from it come the YAML schema, the names in the
  * environment, defaults, ranges and the check that the documents name them all. Not for other modules.
  *
  * Columns: section, key (also the member of struct config), kind, name in the environment, default, least and
@@ -34,6 +34,7 @@ enum config_kind {
 	X(sip, body_bytes_max, CONFIG_U32, "CAPSTAN_SIP_BODY_BYTES_MAX", "262144", 4096, 16777216, NULL) \
 	X(sip, message_bytes_max, CONFIG_U32, "CAPSTAN_SIP_MESSAGE_BYTES_MAX", "327680", 8192, 33554432, NULL) \
 	X(sip, connections_max, CONFIG_U32, "CAPSTAN_SIP_CONNECTIONS_MAX", "1024", 1, 65536, NULL) \
+	X(sip, connections_per_source_max, CONFIG_U32, "CAPSTAN_SIP_CONNECTIONS_PER_SOURCE_MAX", "auto", 0, 65536, NULL) \
 	X(sip, transactions_max, CONFIG_U32, "CAPSTAN_SIP_TRANSACTIONS_MAX", "65536", 64, 4194304, NULL) \
 	X(sip, t1_ms, CONFIG_TIME_MS, "CAPSTAN_SIP_T1_MS", "500", 50, 5000, NULL) \
 	X(sip, retry_after_s, CONFIG_TIME_S, "CAPSTAN_SIP_RETRY_AFTER_S", "10", 1, 3600, NULL)
@@ -110,12 +111,58 @@ enum config_kind {
 	X(srtp, dtls, CONFIG_BOOL, "CAPSTAN_SRTP_DTLS", "true", 0, 0, NULL) \
 	X(srtp, dtls_handshakes_max, CONFIG_U32, "CAPSTAN_SRTP_DTLS_HANDSHAKES_MAX", "256", 1, 65536, NULL)
 
+#define CONFIG_TLS_FIELDS(X) \
+	X(tls, enabled, CONFIG_CHOICE, "ENABLE_TLS", "auto", CONFIG_TLS_AUTO, 0, "auto|true|false") \
+	X(tls, port, CONFIG_U16, "TLS_PORT", "5063", 1, 65535, NULL) \
+	X(tls, certificate, CONFIG_TEXT, "TLS_CERT_PATH", "./certs/cert.pem", 1, 4000, NULL) \
+	X(tls, key, CONFIG_TEXT, "TLS_KEY_PATH", "./certs/key.pem", 1, 4000, NULL) \
+	X(tls, client_ca, CONFIG_TEXT, "CAPSTAN_TLS_CLIENT_CA", "", 0, 4000, NULL) \
+	X(tls, client_verify, CONFIG_CHOICE, "CAPSTAN_TLS_CLIENT_VERIFY", "none", CONFIG_VERIFY_NONE, 0, \
+	  "none|request|require") \
+	X(tls, handshakes_max, CONFIG_U32, "CAPSTAN_TLS_HANDSHAKES_MAX", "256", 1, 65536, NULL)
+
+/* Sections of the file, and the settings of each. */
+#define CONFIG_SECTIONS(X) \
+	X(node, CONFIG_NODE_FIELDS) X(sip, CONFIG_SIP_FIELDS) X(media, CONFIG_MEDIA_FIELDS) \
+	X(limits, CONFIG_LIMITS_FIELDS) X(storage, CONFIG_STORAGE_FIELDS) X(keys, CONFIG_KEYS_FIELDS) \
+	X(http, CONFIG_HTTP_FIELDS) X(srtp, CONFIG_SRTP_FIELDS) X(tls, CONFIG_TLS_FIELDS)
 #define CONFIG_FIELDS(X) \
 	CONFIG_NODE_FIELDS(X) CONFIG_SIP_FIELDS(X) CONFIG_MEDIA_FIELDS(X) CONFIG_LIMITS_FIELDS(X) \
-	CONFIG_STORAGE_FIELDS(X) CONFIG_KEYS_FIELDS(X) CONFIG_HTTP_FIELDS(X) CONFIG_SRTP_FIELDS(X)
+	CONFIG_STORAGE_FIELDS(X) CONFIG_KEYS_FIELDS(X) CONFIG_HTTP_FIELDS(X) CONFIG_SRTP_FIELDS(X) \
+	CONFIG_TLS_FIELDS(X)
+
+/* Settings of an entry of the list `src`. No default (NULL): that of the whole recorder. */
+#define CONFIG_SRC_FIELDS(X) \
+	X(src, name, CONFIG_TEXT, NULL, "", 1, 63, NULL) \
+	X(src, identities, CONFIG_TEXTS, NULL, "", 0, CONFIG_IDENTITY_MAX, NULL) \
+	X(src, addresses, CONFIG_PREFIXES, NULL, "", 0, CONFIG_PREFIX_MAX, NULL) \
+	X(src, admit, CONFIG_CHOICE, NULL, "accept", CONFIG_ADMIT_ACCEPT, 0, "accept|refuse") \
+	X(src, accept, CONFIG_CHOICE, NULL, NULL, CONFIG_ACCEPT_STRICT, 0, "strict|tolerant|any") \
+	X(src, srtp_required, CONFIG_BOOL, NULL, "false", 0, 0, NULL) \
+	X(src, retention_class, CONFIG_TEXT, NULL, "", 0, 63, NULL) \
+	X(src, kek, CONFIG_TEXT, NULL, "", 0, 63, NULL) \
+	X(src, rate_per_s, CONFIG_U32, NULL, "0", 0, 1000000, NULL) \
+	X(src, sessions_max, CONFIG_U32, NULL, "0", 0, 1000000, NULL) \
+	X(src, snapshot, CONFIG_CHOICE, NULL, "auto", CONFIG_ASK_AUTO, 0, "auto|never") \
+	X(src, refresh, CONFIG_CHOICE, NULL, "auto", CONFIG_ASK_AUTO, 0, "auto|never")
+
+/* Where the length of a list stands; 0 for what is no list. */
+#define CONFIG_LIST_CONFIG_TEXT(n)    0
+#define CONFIG_LIST_CONFIG_BOOL(n)    0
+#define CONFIG_LIST_CONFIG_U16(n)     0
+#define CONFIG_LIST_CONFIG_U32(n)     0
+#define CONFIG_LIST_CONFIG_TIME_US(n) 0
+#define CONFIG_LIST_CONFIG_TIME_MS(n) 0
+#define CONFIG_LIST_CONFIG_TIME_S(n)  0
+#define CONFIG_LIST_CONFIG_CHOICE(n)  0
+#define CONFIG_LIST_CONFIG_WORD(n)    0
+#define CONFIG_LIST_CONFIG_LISTEN(n)  n
+#define CONFIG_LIST_CONFIG_TEXTS(n)   n
+#define CONFIG_LIST_CONFIG_PREFIXES(n) n
 
 #define CONFIG_FIELD_ID(section, key, ...) CONFIG_FIELD_##section##_##key,
 enum config_field_id { CONFIG_FIELDS(CONFIG_FIELD_ID) CONFIG_FIELDS_N };
+enum config_src_field_id { CONFIG_SRC_FIELDS(CONFIG_FIELD_ID) CONFIG_SRC_FIELDS_N };
 
 #define CONFIG_ORIGIN_MAX 256
 #define CONFIG_ORIGIN_PRESET "built-in default"
@@ -131,14 +178,21 @@ struct config_field {
 	const char *choices;
 };
 extern const struct config_field config_fields[CONFIG_FIELDS_N];
+extern const struct config_field config_src_fields[CONFIG_SRC_FIELDS_N];
 
 /* The strongest text seen so far for a field, and who said it: "capstan.yaml, line 7: sip.accept". */
 struct config_setting {
 	char *text;
 	char origin[CONFIG_ORIGIN_MAX];
 };
+/* An entry of `src`; text NULL: not said. */
+struct config_src_draft {
+	struct config_setting settings[CONFIG_SRC_FIELDS_N];
+};
 struct config_draft {
 	struct config_setting settings[CONFIG_FIELDS_N];
+	struct config_src_draft *srcs;
+	unsigned int n_srcs;
 };
 
 /** Replace a field's text; `text` is copied. @return NOMEM */
@@ -149,6 +203,28 @@ void config_draft_clear(struct config_draft *d);
 /** Read all of a regular file of at most `len_max` bytes; NUL-terminated, malloc'd. `why` names the file. */
 SRS_MUST_CHECK enum srs_err config_file_read(const char *path, size_t len_max, char **out, char *why,
                                              size_t why_len);
+
+/* ---- config_yaml.c ---- */
+
+/** Lay a YAML file over the draft. */
+SRS_MUST_CHECK enum srs_err config_yaml_apply(struct config_draft *d, const char *path, char *why, size_t why_len);
+/** The known setting nearest to section.key, when near enough to be a slip; else NULL. `section` may be NULL. */
+const struct config_field *config_field_nearest(const char *section, const char *key);
+
+/* ---- config_value.c ---- */
+
+/** Set `*member`, and for a list its length `*n`, from the text. */
+SRS_MUST_CHECK enum srs_err config_value_set(const struct config_field *f, const struct config_setting *s, void *member,
+                                             unsigned int *n, char *why, size_t why_len);
+/** Give back what config_value_set() took; also a member that was never set. `n`: length of a list. */
+void config_value_free(const struct config_field *f, void *member, unsigned int n);
+
+/* ---- config_src.c ---- */
+
+/** Build the profiles from the draft; always makes the default one. */
+SRS_MUST_CHECK enum srs_err config_srcs_make(struct config *c, const struct config_draft *d, char *why, size_t why_len);
+void config_srcs_free(struct config *c);
+void config_src_drafts_clear(struct config_draft *d);
 
 /* ---- config_env.c ---- */
 

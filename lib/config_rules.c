@@ -168,6 +168,39 @@ config_prefixes_hold(const struct config_prefix *prefixes, unsigned int n, int i
 
 /* ---- derived defaults ---- */
 
+/* sip.listen as TLS_PORT and ENABLE_TLS leave it: without a TLS listener of its own it gets one when TLS is on, and
+ * loses its own when that is off. */
+static enum srs_err
+derive_tls(struct config *c)
+{
+	struct config_listen *listen = calloc(c->sip.n_listen + 1, sizeof(*listen));
+	unsigned int n = 0, n_tls = 0;
+
+	if (listen == NULL)
+		return SRS_ERR_NOMEM;
+	for (unsigned int i = 0; i < c->sip.n_listen; i++)
+		n_tls += c->sip.listen[i].transport == CONFIG_TLS;
+	c->tls.on = c->tls.enabled == CONFIG_TLS_ON ||
+	            (c->tls.enabled == CONFIG_TLS_AUTO &&
+	             (n_tls != 0 || (access(c->tls.certificate, F_OK) == 0 && access(c->tls.key, F_OK) == 0)));
+	for (unsigned int i = 0; i < c->sip.n_listen; i++) {
+		if (c->sip.listen[i].transport == CONFIG_TLS && !c->tls.on)
+			free(c->sip.listen[i].address);
+		else
+			listen[n++] = c->sip.listen[i];
+	}
+	free(c->sip.listen);
+	c->sip.listen = listen;
+	c->sip.n_listen = n;
+	if (!c->tls.on || n_tls != 0)
+		return SRS_OK;
+	listen[n] = (struct config_listen){ .transport = CONFIG_TLS, .address = strdup("0.0.0.0"), .port = c->tls.port };
+	if (listen[n].address == NULL)
+		return SRS_ERR_NOMEM;
+	c->sip.n_listen++;
+	return SRS_OK;
+}
+
 static enum srs_err
 derive(struct config *c)
 {
@@ -195,7 +228,9 @@ derive(struct config *c)
 		c->limits.recordings_max = 2 * c->limits.sessions_max;
 	if (c->media.lcores == 0)
 		c->media.lcores = 1;
-	return SRS_OK;
+	if (c->sip.connections_per_source_max == 0)
+		c->sip.connections_per_source_max = (c->sip.connections_max + 1) / 2;
+	return derive_tls(c);
 }
 
 /* ---- rules: each is a sentence that begins with where the value came from ---- */
@@ -239,23 +274,40 @@ rules_node(const struct config *c, const struct config_draft *d, char *why, size
 	return SRS_OK;
 }
 
+static const char *
+transport_word(enum config_transport t)
+{
+	return t == CONFIG_UDP ? "udp" : t == CONFIG_TCP ? "tcp" : "tls";
+}
+
 static enum srs_err
 rules_sip(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
 {
+	if (c->sip.n_listen == 0)
+		return REFUSE(sip_listen, "has only tls: listeners, and tls.enabled is false: add one with udp: or tcp:");
+	if (c->sip.n_listen > CONFIG_LISTEN_MAX)
+		return REFUSE(sip_listen, "has no room for the listener of TLS: at most %d", CONFIG_LISTEN_MAX);
 	for (unsigned int i = 0; i < c->sip.n_listen; i++) {
 		const struct config_listen *a = &c->sip.listen[i];
 
 		for (unsigned int j = 0; j < i; j++) {
 			const struct config_listen *b = &c->sip.listen[j];
+			bool same_socket = (a->transport == CONFIG_UDP) == (b->transport == CONFIG_UDP);
 
-			if (a->transport == b->transport && a->port == b->port && strcmp(a->address, b->address) == 0)
-				return REFUSE(sip_listen, "%s %s port %u is there twice; keep one",
-				              a->transport == CONFIG_UDP ? "udp" : "tcp", a->address, a->port);
+			if (!same_socket || a->port != b->port || strcmp(a->address, b->address) != 0)
+				continue;
+			if (a->transport != b->transport)
+				return refuse(d, blame(d, CONFIG_FIELD_tls_port, CONFIG_FIELD_sip_listen), why, why_len,
+				              "%s port %u is a port of tcp and of tls; choose another for one of them",
+				              a->address, a->port);
+			return REFUSE(sip_listen, "%s %s port %u is there twice; keep one", transport_word(a->transport),
+			              a->address, a->port);
 		}
-		if (a->transport == CONFIG_TCP && c->http.enabled && a->port == c->http.port &&
+		if (a->transport != CONFIG_UDP && c->http.enabled && a->port == c->http.port &&
 		    (strcmp(a->address, c->http.address) == 0 || strcmp(a->address, "0.0.0.0") == 0))
 			return refuse(d, blame(d, CONFIG_FIELD_http_port, CONFIG_FIELD_sip_listen), why, why_len,
-			              "%u is a port of SIP over TCP and of http; choose another for one of them", c->http.port);
+			              "%u is a port of SIP over %s and of http; choose another for one of them", c->http.port,
+			              a->transport == CONFIG_TCP ? "TCP" : "TLS");
 	}
 	if (c->sip.message_bytes_max < c->sip.body_bytes_max + 4096)
 		return REFUSE(sip_message_bytes_max,
@@ -358,6 +410,14 @@ rules_limits(const struct config *c, const struct config_draft *d, char *why, si
 }
 
 static enum srs_err
+rules_tls(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
+{
+	if (c->tls.client_verify != CONFIG_VERIFY_NONE && *c->tls.client_ca == '\0')
+		return REFUSE(tls_client_verify, "needs tls.client_ca: the PEM file of who signs the clients' certificates");
+	return SRS_OK;
+}
+
+static enum srs_err
 rules_storage(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
 {
 	for (unsigned int i = 0; i < c->storage.n_devices; i++) {
@@ -393,6 +453,7 @@ config_rules_apply(struct config *c, const struct config_draft *d, char *why, si
 {
 	static enum srs_err (*const rules[])(const struct config *, const struct config_draft *, char *, size_t) = {
 		rules_node, rules_sip, rules_media, rules_limits, rules_storage, rules_http,
+		rules_tls,
 	};
 	enum srs_err err = derive(c);
 

@@ -56,7 +56,7 @@ disposition_is_recording(const struct sessions *all, const struct sip_request *r
 static bool
 policy_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
 {
-	switch (all->floor.config->sip.accept) {
+	switch (req->src->accept) {
 	case CONFIG_ACCEPT_ANY:
 		return true;
 	case CONFIG_ACCEPT_STRICT:

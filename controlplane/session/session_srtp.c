@@ -90,7 +90,8 @@ session_policy_read(struct session_policy *p, const struct sessions *all, const 
 	}
 	*p = (struct session_policy){
 		.transport = req->transport,
-		.srtp_required = config_prefixes_hold(c->srtp.required_from, c->srtp.n_required_from, ip_version, ip),
+		.srtp_required = req->src->srtp_required ||
+		                 config_prefixes_hold(c->srtp.required_from, c->srtp.n_required_from, ip_version, ip),
 	};
 }
 
@@ -107,7 +108,7 @@ policy_obstacle(const struct sessions *all, const struct session_policy *p, enum
 	const struct config *c = all->floor.config;
 
 	if (keying == OFFER_KEYING_NONE)
-		return p->srtp_required ? "SRTP is required of this client by srtp.required_from: offer RTP/SAVP with a=crypto"
+		return p->srtp_required ? "SRTP is required of this client by srtp.required_from or src: offer RTP/SAVP with a=crypto"
 		                        : NULL;
 	if (!c->srtp.enabled)
 		return "SRTP is not accepted here since srtp.enabled is false: offer RTP/AVP";

@@ -846,6 +846,24 @@ conn_set_destroy(struct conn_set *s)
 }
 
 unsigned int
+conn_identities(const struct conn_set *s, const struct conn_path *path, const char **names)
+{
+	const struct stream *c = path->transport == CONFIG_TLS ? stream_find(s, path->connection) : NULL;
+
+	(void)c;
+	(void)names;
+	return 0;
+}
+
+const char *
+conn_identity(const struct conn_set *s, const struct conn_path *path)
+{
+	const char *names[CONN_IDENTITIES_MAX];
+
+	return conn_identities(s, path, names) != 0 ? names[0] : "";
+}
+
+unsigned int
 conn_n_listeners(const struct conn_set *s)
 {
 	return s->n_listeners;

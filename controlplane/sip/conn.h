@@ -59,6 +59,14 @@ SRS_MUST_CHECK enum srs_err conn_path_to(const struct conn_set *s, enum config_t
                                          const struct sockaddr_storage *remote, const struct conn_path *like,
                                          struct conn_path *out);
 
+/** Names that the peer's certificate proves on this connection, borrowed until it closes: hosts of sip: URIs in the
+ * subjectAltName, else its DNS names (RFC 5922 §7.1). `names` holds CONN_IDENTITIES_MAX. @return how many; 0 without TLS,
+ * without a certificate, or when the connection is gone */
+#define CONN_IDENTITIES_MAX 16
+unsigned int conn_identities(const struct conn_set *s, const struct conn_path *path, const char **names);
+/** The first of them; "": none. */
+const char *conn_identity(const struct conn_set *s, const struct conn_path *path);
+
 unsigned int conn_n_listeners(const struct conn_set *s);
 /** The address that listener `i` is bound to (port 0 in the config: what the system chose). */
 const struct sockaddr_storage *conn_listener_address(const struct conn_set *s, unsigned int i);

@@ -483,7 +483,7 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 		return;
 	}
 	invite_take(d, m, t);
-	sip_request_view(&view, m, from);
+	sip_request_view(d->sip, &view, m, from);
 	s->handlers.on_invite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
 }
@@ -526,7 +526,7 @@ on_reinvite(struct dialog *d, const struct message *m, const struct conn_path *f
 	accepted_forget(d);
 	d->state = DIALOG_CONFIRMED;
 	invite_take(d, m, t);
-	sip_request_view(&view, m, from);
+	sip_request_view(d->sip, &view, m, from);
 	s->handlers.on_reinvite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
 }
@@ -574,7 +574,7 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		return;
 	}
 	if (m->body.len != 0) {
-		sip_request_view(&view, m, from);
+		sip_request_view(d->sip, &view, m, from);
 		a.status = s->handlers.on_body(s->ctx, d, &view.request, &sdp, &a.warning);
 		a.sdp = sdp;
 		sip_request_view_release(&view);

@@ -38,6 +38,8 @@ struct sip_request {
 	enum config_transport transport;
 	struct sockaddr_storage source;	/* where it came from */
 	struct sockaddr_storage local;	/* which of our addresses it came to */
+	const char *identity;		/* the name that a client certificate proves: the one that `src` has, else the first */
+	const struct config_src *src;	/* the profile that holds for the peer; never NULL */
 };
 
 /* How a handler answers an INVITE or re-INVITE: now or later, exactly once, by one of these. Both accept a dialog
@@ -107,6 +109,7 @@ const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigne
 	X(SIP_RETRANSMITTED,   sip_retransmissions,  "messages", COUNTER_INFO,  "retransmissions absorbed") \
 	X(SIP_MALFORMED,       sip_malformed,        "messages", COUNTER_WARN,  "dropped: no response could be formed") \
 	X(SIP_REFUSED,         sip_refused,          "messages", COUNTER_WARN,  "answered with 4xx, 5xx or 6xx") \
+	X(SIP_UNWELCOME,       sip_unwelcome,        "messages", COUNTER_WARN,  "answered with 403: the client's profile in src says refuse") \
 	X(SIP_NO_ACK,          sip_no_ack,           "dialogs",  COUNTER_WARN,  "ended: our 200 was never acknowledged") \
 	X(SIP_CONNECTIONS,     sip_connections,      "connections", COUNTER_INFO, "TCP connections accepted") \
 	X(SIP_CONN_REFUSED,    sip_connections_refused, "connections", COUNTER_WARN, "TCP connections refused: connections_max")

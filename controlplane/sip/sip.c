@@ -185,8 +185,27 @@ uri_text(const osip_from_t *party)
 	return text;
 }
 
+const struct config_src *
+sip_src_of(const struct sip *s, const struct conn_path *from, const char **identity)
+{
+	const char *names[CONN_IDENTITIES_MAX];
+	unsigned int n = conn_identities(s->conns, from, names);
+	uint8_t ip[16] = { 0 };
+	int ip_version = from->remote.ss_family == AF_INET6 ? 6 : 4, which;
+	const struct config_src *src;
+
+	if (ip_version == 6)
+		memcpy(ip, &((const struct sockaddr_in6 *)&from->remote)->sin6_addr, 16);
+	else
+		memcpy(ip, &((const struct sockaddr_in *)&from->remote)->sin_addr, 4);
+	src = config_src_find(s->config, names, n, ip_version, ip, &which);
+	if (identity != NULL)
+		*identity = n == 0 ? "" : names[which < 0 ? 0 : which];
+	return src;
+}
+
 void
-sip_request_view(struct sip_request_view *v, const struct message *m, const struct conn_path *from)
+sip_request_view(const struct sip *s, struct sip_request_view *v, const struct message *m, const struct conn_path *from)
 {
 	const char *contact = message_value(m, "Contact");
 	const char *agent = message_value(m, "User-Agent");
@@ -212,6 +231,7 @@ sip_request_view(struct sip_request_view *v, const struct message *m, const stru
 		.source = from->remote,
 		.local = from->local,
 	};
+	v->request.src = sip_src_of(s, from, &v->request.identity);
 }
 
 void
@@ -312,6 +332,24 @@ refused_by_form(struct sip *s, struct transaction *t, const struct message *m, c
 	return false;
 }
 
+/* Who may have no recordings here is told so, and what to mend (RFC 7866 §12.1). @return refused */
+static bool
+refused_by_profile(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from)
+{
+	const char *identity;
+	const struct config_src *src = sip_src_of(s, from, &identity);
+	char why[WARNING_MAX];
+
+	if (src->admit == CONFIG_ADMIT_ACCEPT)
+		return false;
+	snprintf(why, sizeof(why), identity[0] != '\0' ? "profile %s refuses the name of this certificate: admit it in src" :
+	         "profile %s refuses this address without a known certificate: admit it in src", src->name);
+	sip_count(s, SIP_UNWELCOME);
+	log_warn("sip", "source_refused", "src=\"%s\" identity=\"%s\" call_id=\"%s\"", src->name, identity, m->call_id);
+	refuse(s, t, m, from, 403, why);
+	return true;
+}
+
 /* ---- dispatch ---- */
 
 static void
@@ -402,6 +440,8 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 		refuse(s, t, m, from, 481, "no such dialog");
 	else if (d != NULL)
 		dialog_on_request(d, m, from, t);
+	else if (refused_by_profile(s, t, m, from))
+		return;
 	else if (strcmp(m->method, "INVITE") == 0)
 		on_new_invite(s, m, from, t, tag);
 	else if (strcmp(m->method, "OPTIONS") == 0)

@@ -55,12 +55,17 @@ void sip_answer(struct sip *s, struct transaction *t, const char *method, const 
 #define SIP_CONTACT_MAX 128
 const char *sip_contact_line(const struct conn_path *from, char *out);
 
+/** The profile of whoever sends on this path, by its certificate and its address. @param identity  the name that the
+ * certificate proves, "" without one; may be NULL */
+const struct config_src *sip_src_of(const struct sip *s, const struct conn_path *from, const char **identity);
+
 /* A request as handlers see it; release after the handler. */
 struct sip_request_view {
 	struct sip_request request;
 	char *from_uri, *to_uri;
 };
-void sip_request_view(struct sip_request_view *out, const struct message *m, const struct conn_path *from);
+void sip_request_view(const struct sip *s, struct sip_request_view *out, const struct message *m,
+                      const struct conn_path *from);
 void sip_request_view_release(struct sip_request_view *v);
 
 /* ---- dialog.c ---- */

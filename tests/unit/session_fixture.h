@@ -274,6 +274,7 @@ struct fixture {
 	struct dtls *dtls;	/* of those who ask for it */
 	struct dialog dialog;
 	struct sip_request request;
+	struct config_src src;	/* the profile of who asks */
 };
 
 static char node_name[] = "node-1", automatic[] = "auto";
@@ -286,7 +287,7 @@ fixture_set_up(struct fixture *f)
 	struct session_floor floor = { .config = &f->config };
 
 	f->config.node.name = node_name;
-	f->config.sip.accept = CONFIG_ACCEPT_TOLERANT;
+	f->src.accept = CONFIG_ACCEPT_TOLERANT;
 	f->config.sip.retry_after_s = 10;
 	f->config.media.rtp_port_min = 20000;
 	f->config.media.rtp_port_max = 20099;
@@ -392,6 +393,8 @@ request_of(struct fixture *f, const char *sdp, const char *xml)
 	f->request.call_id = "call-1@src";
 	f->request.from_uri = f->request.from_tag = f->request.to_uri = f->request.contact = "";
 	f->request.user_agent = "test SRC";
+	f->request.identity = "";
+	f->request.src = &f->src;
 	f->request.session_id = f->request.content_disposition = "";
 	f->request.require_siprec = f->request.contact_sip_src = true;
 	from->sin_family = AF_INET;

@@ -25,6 +25,7 @@ struct peer {
 	struct sip *sip;
 	struct config config;
 	struct config_listen listen[3];
+	struct config_src src;		/* of everybody */
 	struct sockaddr_storage udp, tcp, udp6;
 	enum peer_answer answer;
 	unsigned int body_status;
@@ -142,6 +143,8 @@ peer_start(struct peer *p)
 	p->listen[0] = (struct config_listen){ CONFIG_UDP, any4, 0 };
 	p->listen[1] = (struct config_listen){ CONFIG_TCP, any4, 0 };
 	p->listen[2] = (struct config_listen){ CONFIG_UDP, any6, 0 };
+	p->src = (struct config_src){ .name = name };
+	p->config.src_default = &p->src;
 	p->config.node.name = name;
 	p->config.sip.listen = p->listen;
 	p->config.sip.n_listen = 3;

@@ -213,7 +213,7 @@ refusals_name_place_setting_rule_and_remedy(void **state)
 	ASSERT_REFUSED(f, load(f, "sip:\n  accept: any\n  accept: any\n", NULL, NULL, NULL), "set twice");
 	ASSERT_REFUSED(f, load(f, "node: {name: &a x, run_dir: *a}\n", NULL, NULL, NULL), "alias");
 	ASSERT_REFUSED(f, load(f, NULL, NULL, rows, NULL), "environment: RTP_PORT_MIN", "'ten'", "1024");
-	ASSERT_REFUSED(f, load(f, NULL, "ENABLE_TLS=perhaps\n", NULL, NULL), "line 1", "ENABLE_TLS", "true or false");
+	ASSERT_REFUSED(f, load(f, NULL, "ENABLE_TLS=perhaps\n", NULL, NULL), "line 1", "ENABLE_TLS", "auto|true|false");
 	ASSERT_REFUSED(f, load(f, NULL, NULL, NULL, (const char *[]){ "sip.akzept=any", NULL }), "flag sip.akzept", "sip.accept");
 	ASSERT_REFUSED(f, load(f, NULL, NULL, NULL, (const char *[]){ "sip.accept", NULL }), "section.key=value");
 }
@@ -238,7 +238,6 @@ rules_across_values_hold(void **state)
 		{ "sip:\n  message_bytes_max: 262144\n", "sip.body_bytes_max" },
 		{ "sip:\n  listen: [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n", "twice" },
 		{ "sip:\n  listen: [\"tcp:0.0.0.0:8080\"]\n", "SIP over TCP" },
-		{ "sip:\n  listen: [\"tls:0.0.0.0:5061\"]\n", "not there yet" },
 		{ "sip:\n  listen: [\"udp:localhost:5060\"]\n", "numeric" },
 		{ "limits:\n  sessions_max: 10\n  streams_max: 5\n", "sessions_max" },
 		{ "storage:\n  devices: [\"/a\", \"/a\"]\n", "twice" },
@@ -300,6 +299,141 @@ srtp_suites_and_prefixes_are_read_and_checked(void **state)
 }
 
 static void
+count_notes(void *ctx, const char *sentence)
+{
+	char *all = ctx;
+
+	strncat(all, sentence, 4095 - strlen(all));
+	strncat(all, "\n", 4095 - strlen(all));
+}
+
+static void
+touch(struct fixture *f, const char *name, char *path, size_t path_len)
+{
+	FILE *file;
+
+	snprintf(path, path_len, "%s/%s", f->dir, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fclose(file);
+}
+
+static void
+tls_is_on_when_asked_for_or_when_its_files_are_there(void **state)
+{
+	struct fixture *f = *state;
+	char certificate[300], key[300], cert_row[330], key_row[330], all[4096] = "";
+	char *rows[] = { cert_row, key_row, NULL, NULL };
+	struct config_sources from = { .environ = NULL };
+
+	touch(f, "cert.pem", certificate, sizeof(certificate));
+	touch(f, "key.pem", key, sizeof(key));
+	snprintf(cert_row, sizeof(cert_row), "TLS_CERT_PATH=%s", certificate);
+	snprintf(key_row, sizeof(key_row), "TLS_KEY_PATH=%s", key);
+
+	assert_int_equal(load(f, NULL, NULL, NULL, NULL), SRS_OK);	/* no file, nobody asks */
+	assert_false(f->c->tls.on);
+	config_notes(f->c, &from, count_notes, all);
+	assert_non_null(strstr(all, "no SIP over TLS: there is no certificate ./certs/cert.pem"));
+
+	assert_int_equal(load(f, NULL, NULL, rows, NULL), SRS_OK);	/* the files are there */
+	assert_true(f->c->tls.on);
+	assert_int_equal(f->c->sip.n_listen, 3);
+	assert_int_equal(f->c->sip.listen[2].transport, CONFIG_TLS);
+	assert_int_equal(f->c->sip.listen[2].port, 5063);
+	assert_string_equal(f->c->sip.listen[2].address, "0.0.0.0");
+	all[0] = '\0';
+	config_notes(f->c, &from, count_notes, all);
+	assert_non_null(strstr(all, "SIP over TLS is on"));
+	unlink(certificate);
+	unlink(key);
+
+	assert_int_equal(load(f, NULL, "ENABLE_TLS=yes\nTLS_PORT=5090\n", NULL, NULL), SRS_OK);
+	assert_int_equal(f->c->sip.listen[2].port, 5090);
+	assert_int_equal(load(f, "sip:\n  listen: [\"tls:[::1]:5061\", \"udp:[::1]:5061\"]\n", NULL, NULL, NULL), SRS_OK);
+	assert_true(f->c->tls.on);
+	assert_int_equal(f->c->sip.n_listen, 2);	/* and none by tls.port */
+	assert_int_equal(load(f, "sip:\n  listen: [\"tls:[::1]:5061\", \"udp:[::1]:5061\"]\n", "ENABLE_TLS=0\n", NULL, NULL),
+	                 SRS_OK);
+	assert_false(f->c->tls.on);
+	assert_int_equal(f->c->sip.n_listen, 1);
+	assert_int_equal(f->c->sip.listen[0].transport, CONFIG_UDP);
+	ASSERT_REFUSED(f, load(f, "sip:\n  listen: [\"tls:[::1]:5061\"]\n", "ENABLE_TLS=0\n", NULL, NULL), "only tls:");
+	ASSERT_REFUSED(f, load(f, NULL, "ENABLE_TLS=1\nTLS_PORT=5060\n", NULL, NULL), "5060 is a port of tcp and of tls");
+	ASSERT_REFUSED(f, load(f, "tls:\n  client_verify: require\n", NULL, NULL, NULL), "line 2: tls.client_verify",
+	               "needs tls.client_ca");
+}
+
+static void
+src_profiles_are_found_by_identity_then_address(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t net10[16] = { 10, 1, 2, 3 }, other[16] = { 192, 0, 2, 1 };
+	const char *sbc[] = { "other.example", "SBC.example.com" }, *wild[] = { "*.example.com" }, *none[] = { "" };
+	const char *uri[] = { "sip:pinned.example;transport=tls" }, *user[] = { "sip:ann@sbc.example.com" };
+	const char *longer[] = { "sbc.example.com.evil.example", "example.com", "sbc" };
+	int which = 7;
+
+	assert_int_equal(load(f, "sip:\n  accept: any\nsrc:\n"
+	                         "  - name: by address\n    addresses: [\"10.0.0.0/8\"]\n    admit: refuse\n"
+	                         "  - name: pinned\n    identities: [pinned.example]\n    addresses: [192.0.2.1]\n"
+	                         "    accept: strict\n    rate_per_s: 20\n    sessions_max: 7\n    srtp_required: yes\n"
+	                         "  - name: by name\n    identities: [\"sip:sbc.example.com\", sbc2.example.com]\n"
+	                         "    retention_class: gold\n    kek: site-a\n    snapshot: never\n    refresh: never\n"
+	                         "  - name: default\n    admit: refuse\n    accept: tolerant\n", NULL, NULL, NULL), SRS_OK);
+	assert_int_equal(f->c->n_srcs, 3);
+	assert_string_equal(config_src_find(f->c, NULL, 0, 4, net10, &which)->name, "by address");
+	assert_int_equal(which, -1);
+	assert_string_equal(config_src_find(f->c, NULL, 0, 4, other, NULL)->name, "default");
+	assert_string_equal(config_src_find(f->c, sbc, 2, 4, net10, &which)->name, "by name");	/* the name is stronger */
+	assert_int_equal(which, 1);
+	assert_string_equal(config_src_find(f->c, wild, 1, 4, other, NULL)->name, "default");
+	assert_string_equal(config_src_find(f->c, none, 1, 4, other, NULL)->name, "default");
+	assert_string_equal(config_src_find(f->c, user, 1, 4, other, NULL)->name, "default");
+	assert_string_equal(config_src_find(f->c, longer, 3, 4, other, NULL)->name, "default");
+	assert_string_equal(config_src_find(f->c, uri, 1, 4, other, NULL)->name, "pinned");
+	assert_string_equal(config_src_find(f->c, uri, 1, 4, net10, NULL)->name, "by address");	/* from elsewhere: not it */
+	assert_int_equal(f->c->srcs[0].accept, CONFIG_ACCEPT_ANY);	/* sip.accept */
+	assert_int_equal(f->c->srcs[0].admit, CONFIG_ADMIT_REFUSE);
+	assert_int_equal(f->c->srcs[1].accept, CONFIG_ACCEPT_STRICT);
+	assert_int_equal(f->c->srcs[1].rate_per_s, 20);
+	assert_int_equal(f->c->srcs[1].sessions_max, 7);
+	assert_true(f->c->srcs[1].srtp_required);
+	assert_string_equal(f->c->srcs[2].retention_class, "gold");
+	assert_string_equal(f->c->srcs[2].kek, "site-a");
+	assert_int_equal(f->c->srcs[2].snapshot, CONFIG_ASK_NEVER);
+	assert_int_equal(f->c->srcs[2].refresh, CONFIG_ASK_NEVER);
+	assert_int_equal(f->c->src_default->admit, CONFIG_ADMIT_REFUSE);
+	assert_int_equal(f->c->src_default->accept, CONFIG_ACCEPT_TOLERANT);
+
+	assert_int_equal(load(f, "src: []\n", NULL, NULL, NULL), SRS_OK);
+	assert_string_equal(config_src_find(f->c, sbc, 2, 4, net10, NULL)->name, "default");
+	assert_int_equal(f->c->src_default->admit, CONFIG_ADMIT_ACCEPT);
+}
+
+static void
+src_profiles_that_cannot_be_meant_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	static const struct { const char *yaml, *part; } rows[] = {
+		{ "src:\n  - admit: refuse\n", "entry 1: has no name" },
+		{ "src:\n  - name: a\n", "(a): holds for nobody" },
+		{ "src:\n  - name: a\n    identities: [\"*.example.com\"]\n", "'*.example.com'" },
+		{ "src:\n  - name: a\n    identities: [\"sip:ann@example.com\"]\n", "'sip:ann@example.com'" },
+		{ "src:\n  - name: a\n    addresses: [\"10.0.0.1/8\"]\n", "entry 1: addresses: '10.0.0.1/8'" },
+		{ "src:\n  - name: a\n    addresses: [all]\n  - name: a\n    addresses: [all]\n", "name a is there twice" },
+		{ "src:\n  - name: default\n  - name: default\n", "default is there twice" },
+		{ "src:\n  - name: default\n    addresses: [all]\n", "take its identities" },
+		{ "src:\n  - name: a\n    addresses: [all]\n    admit: perhaps\n", "accept|refuse" },
+		{ "src:\n  - name: a\n    adresses: [all]\n", "adresses" },
+		{ "src:\n  name: a\n", "list" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ASSERT_REFUSED(f, load(f, rows[i].yaml, NULL, NULL, NULL), rows[i].part);
+}
+
+static void
 missing_file_is_an_io_error_that_names_it(void **state)
 {
 	struct fixture *f = *state;
@@ -325,19 +459,10 @@ section_with_all_lines_commented_out_is_fine(void **state)
 }
 
 static void
-count_notes(void *ctx, const char *sentence)
-{
-	char *all = ctx;
-
-	strncat(all, sentence, 4095 - strlen(all));
-	strncat(all, "\n", 4095 - strlen(all));
-}
-
-static void
 names_without_effect_are_answered_once(void **state)
 {
 	struct fixture *f = *state;
-	char *rows[] = { (char[]){ "SHARD_COUNT=64" }, (char[]){ "PATH=/bin" }, (char[]){ "ENABLE_TLS=true" }, NULL };
+	char *rows[] = { (char[]){ "SHARD_COUNT=64" }, (char[]){ "PATH=/bin" }, (char[]){ "ENABLE_VAD=true" }, NULL };
 	struct config_sources from = { .env_path = f->env, .environ = rows };
 	char all[4096] = "";
 
@@ -345,7 +470,7 @@ names_without_effect_are_answered_once(void **state)
 	config_notes(f->c, &from, count_notes, all);
 	assert_non_null(strstr(all, "SHARD_COUNT has no effect"));
 	assert_null(strstr(strstr(all, "SHARD_COUNT") + 1, "SHARD_COUNT"));
-	assert_non_null(strstr(all, "ENABLE_TLS has no effect: SIP over TLS is not there yet"));
+	assert_non_null(strstr(all, "ENABLE_VAD has no effect"));
 	assert_non_null(strstr(all, "line 2: RECORDIN_DIR"));
 	assert_null(strstr(all, "PATH"));
 }
@@ -413,6 +538,14 @@ document_and_samples_name_every_setting_and_variable(void **state)
 		if (strncmp(field->env, "CAPSTAN_", 8) != 0 && strstr(sample, name) == NULL)
 			fail_msg("deploy/capstan.env.example does not show %s", field->env);
 	}
+	for (unsigned int i = 0; i < CONFIG_SRC_FIELDS_N; i++) {
+		snprintf(name, sizeof(name), "| `src[].%s` |", config_src_fields[i].key);
+		if (strstr(document, name) == NULL)
+			fail_msg("docs/configuration.md has no row %s", name);
+		snprintf(name, sizeof(name), "%s:", config_src_fields[i].key);
+		if (strstr(yaml, name) == NULL)
+			fail_msg("deploy/capstan.yaml does not show src: %s", name);
+	}
 	free(document);
 	free(yaml);
 	free(sample);
@@ -462,6 +595,9 @@ main(void)
 		WITH_FIXTURE(refusals_name_place_setting_rule_and_remedy),
 		WITH_FIXTURE(rules_across_values_hold),
 		WITH_FIXTURE(srtp_suites_and_prefixes_are_read_and_checked),
+		WITH_FIXTURE(tls_is_on_when_asked_for_or_when_its_files_are_there),
+		WITH_FIXTURE(src_profiles_are_found_by_identity_then_address),
+		WITH_FIXTURE(src_profiles_that_cannot_be_meant_are_refused),
 		WITH_FIXTURE(missing_file_is_an_io_error_that_names_it),
 		WITH_FIXTURE(section_with_all_lines_commented_out_is_fine),
 		WITH_FIXTURE(names_without_effect_are_answered_once),

@@ -126,12 +126,12 @@ not_a_recording_session_is_refused_with_what_was_missing(void **state)
 	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
 	assert_int_equal(refusal.status, 403);
 	assert_non_null(strstr(refusal_warning, "Require: siprec"));
-	f->config.sip.accept = CONFIG_ACCEPT_STRICT;
+	f->src.accept = CONFIG_ACCEPT_STRICT;
 	f->request.require_siprec = true;
 	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
 	assert_int_equal(refusal.status, 403);
 	assert_non_null(strstr(refusal_warning, "+sip.src in Contact is missing"));
-	f->config.sip.accept = CONFIG_ACCEPT_ANY;
+	f->src.accept = CONFIG_ACCEPT_ANY;
 	f->request.require_siprec = false;
 	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
 	run(f);
