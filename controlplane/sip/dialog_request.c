@@ -39,10 +39,13 @@ dialog_uri_of(const char *value)
 	} else {
 		len = strcspn(start, ";") < len ? strcspn(start, ";") : len;
 	}
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++) {
 		if (start[i] == '?')
 			len = i;	/* headers have no place in a Request-URI (RFC 3261 §19.1.1) */
-	if (len == 0 || memchr(start, ' ', len) != NULL || memchr(start, '"', len) != NULL)
+		else if (strchr(" \"<>", start[i]) != NULL)
+			return NULL;	/* would end the URI too early in a line of ours */
+	}
+	if (len == 0)
 		return NULL;
 	if (memchr(start, ':', len) == NULL)
 		return NULL;	/* no scheme, no URI: "*" above all, which is REGISTER's alone (RFC 3261 §10.2.2) */

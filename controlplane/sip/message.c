@@ -417,8 +417,12 @@ via_read(struct message *m)
 		return SRS_ERR_NOMEM;
 	readable = via_parse(m, copy);
 	if (!readable) {	/* sent-by alone is enough to say so */
+		size_t len = strcspn(copy, ";");
+
+		while (len != 0 && copy[len - 1] == ' ')
+			len--;	/* osip looks behind the end of a value that ends in "/ " */
+		copy[len] = '\0';
 		refuse(m, 400, "the parameters of the topmost Via are unreadable");
-		copy[strcspn(copy, ";")] = '\0';
 		readable = via_parse(m, copy);
 	}
 	free(copy);
