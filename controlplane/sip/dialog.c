@@ -83,6 +83,7 @@ dialog_free(struct dialog *d)
 	free(d->record_route);
 	free(d->invite_target);
 	accepted_drop(d);
+	dialog_offer_release(d);
 	free(d->reason_text);
 	free(d);
 }
@@ -120,6 +121,7 @@ dialog_destroy(struct dialog *d)
 	forget(&d->invite);
 	forget(&d->bye);
 	forget(&d->probe);
+	dialog_offer_release(d);
 	timer_disarm(&d->resend);
 	timer_disarm(&d->give_up);
 	timer_disarm(&d->notice);
@@ -140,7 +142,7 @@ dialog_destroy(struct dialog *d)
 void
 dialog_settle(struct dialog *d)
 {
-	if (d->state == DIALOG_ENDING && d->told && d->bye == NULL && d->accepted == NULL)
+	if (d->state == DIALOG_ENDING && d->told && d->bye == NULL && d->accepted == NULL && d->offer.transaction == NULL)
 		dialog_destroy(d);
 }
 
@@ -156,14 +158,36 @@ invite_done(void *ctx, struct transaction *t)
 }
 
 /* A body may be metadata alone, and then it is we who offer. What cannot be read is refused, and offers nothing. */
-static bool
-holds_offer(const struct message *m)
+struct span
+dialog_sdp_of(const struct message *m)
 {
 	struct body b;
 	const char *why;
 
-	return m->body.len != 0 && body_split(&b, message_value(m, "Content-Type"), message_value(m, "Content-Disposition"),
-	                                      m->body, &why) == SRS_OK && b.sdp != NULL;
+	if (m->body.len == 0 || body_split(&b, message_value(m, "Content-Type"), message_value(m, "Content-Disposition"),
+	                                   m->body, &why) != SRS_OK || b.sdp == NULL)
+		return span_of("", 0);
+	return b.sdp->bytes;
+}
+
+void
+dialog_heard(struct dialog *d, const struct message *m)
+{
+	if (message_has(m, "Allow"))
+		d->allows_update = message_lists(m, "Allow", "UPDATE");
+	if (message_has(m, "Accept"))
+		d->accepts_request = message_lists(m, "Accept", "application/rs-metadata-request");
+}
+
+void
+dialog_target_move(struct dialog *d, const struct message *m)
+{
+	char *target = message_has(m, "Contact") ? dialog_uri_of(message_value(m, "Contact")) : NULL;
+
+	if (target == NULL)
+		return;
+	free(d->remote_target);
+	d->remote_target = target;
 }
 
 static void
@@ -176,7 +200,7 @@ invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 	d->invite = t;
 	d->invite_cseq = m->cseq;
 	d->invite_pending = true;
-	d->invite_had_offer = holds_offer(m);
+	d->invite_had_offer = dialog_sdp_of(m).len != 0;
 	free(d->invite_target);
 	d->invite_target = dialog_uri_of(message_value(m, "Contact"));
 	arm(d, &d->give_up, ANSWER_MS_MAX);
@@ -215,6 +239,7 @@ dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, const c
 	if (was == DIALOG_ENDING || was == DIALOG_DEAD)
 		return;
 	d->state = DIALOG_ENDING;
+	dialog_offer_drop(d);
 	d->how = how;
 	d->reason_cause = cause;
 	d->reason_text = strdup(text);
@@ -314,6 +339,7 @@ dialog_accept(struct dialog *d, const char *sdp)
 	a.lines = lines;
 	d->invite_pending = false;
 	d->state = DIALOG_ACCEPTED;
+	dialog_offer_stale(d);
 	if (d->invite_target != NULL) {		/* RFC 6141 §4.7: the target moves with the 2xx */
 		free(d->remote_target);
 		d->remote_target = d->invite_target;
@@ -452,6 +478,8 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	timer_init(&d->resend, resend_due, d);
 	timer_init(&d->give_up, give_up_due, d);
 	timer_init(&d->notice, tell_ended, d);
+	dialog_offer_init(d);
+	dialog_heard(d, m);
 	if (d->call_id == NULL || d->remote_tag == NULL || d->remote_party == NULL || d->remote_target == NULL ||
 	    d->record_route == NULL || d->local_party == NULL ||
 	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, tag, m->from_tag), d)) {
@@ -505,11 +533,11 @@ answer_pending(struct dialog *d, struct transaction *t, const struct message *m)
 		.warning = "an earlier offer is not answered yet" });
 }
 
-/* We offered in a 2xx, and the ACK with the answer is not here. */
+/* We offered, in a 2xx or in a request of ours, and the answer is not here. */
 static bool
 our_offer_is_open(const struct dialog *d)
 {
-	return d->accepted != NULL && !d->invite_had_offer;
+	return (d->accepted != NULL && !d->invite_had_offer) || dialog_offer_is_open(d);
 }
 
 static void
@@ -518,8 +546,12 @@ on_reinvite(struct dialog *d, const struct message *m, const struct conn_path *f
 	struct sip *s = d->sip;
 	struct sip_request_view view;
 
-	if (d->invite_pending || our_offer_is_open(d)) {
+	if (d->invite_pending) {
 		answer_pending(d, t, m);
+		return;
+	}
+	if (our_offer_is_open(d)) {
+		answer(d, t, m, 491, "our own offer is not answered yet");
 		return;
 	}
 	/* An INVITE with a 2xx still unacknowledged: the peer has that 2xx, or it would not start another. */
@@ -557,6 +589,7 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 {
 	struct sip *s = d->sip;
 	bool update = strcmp(m->method, "UPDATE") == 0;
+	bool offers = update && dialog_sdp_of(m).len != 0;
 	struct sip_answer a = { .status = 200 };
 	struct sip_request_view view;
 	char *sdp = NULL;
@@ -565,11 +598,11 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		answer(d, t, m, 469, "no Info-Package is served");
 		return;
 	}
-	if (update && our_offer_is_open(d)) {
+	if (offers && our_offer_is_open(d)) {
 		answer(d, t, m, 491, "our own offer is not answered yet");
 		return;
 	}
-	if (update && d->invite_pending) {
+	if (offers && d->invite_pending) {
 		answer_pending(d, t, m);
 		return;
 	}
@@ -583,13 +616,10 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		if (a.warning == NULL)
 			a.warning = "the body was not taken: its type or content is not one that is recorded";
 		a.sdp = NULL;
-	} else if (update && message_has(m, "Contact")) {
-		char *target = dialog_uri_of(message_value(m, "Contact"));
-
-		if (target != NULL) {
-			free(d->remote_target);
-			d->remote_target = target;
-		}
+	} else if (update) {
+		dialog_target_move(d, m);
+		if (offers)
+			dialog_offer_stale(d);
 	}
 	sip_answer(s, t, m->method, from, &a);
 	if (sdp != NULL)
@@ -607,6 +637,7 @@ dialog_on_request(struct dialog *d, const struct message *m, const struct conn_p
 		return;
 	}
 	d->remote_cseq = m->cseq;
+	dialog_heard(d, m);
 	d->path = *from;	/* the way to the peer, should it have moved */
 	if (bye)
 		on_bye(d, m, t);

@@ -61,6 +61,29 @@ void dialog_end(struct dialog *d, unsigned int reason_cause, const char *reason_
  * end the dialog with DIALOG_END_GONE and a BYE; any other answer changes nothing. */
 void dialog_probe(struct dialog *d);
 
+/* A request of ours, borrowed for the call. Either an offer, or a body of another kind that changes no media: the
+ * snapshot request (RFC 7866 §9.2). */
+struct dialog_message {
+	const char *sdp;			/* an offer; may hold keys. NULL: `body` */
+	const char *content_type;		/* of `body` */
+	const char *content_disposition;	/* or NULL */
+	struct span body;
+	const char *accept;			/* Accept of the request; NULL: what this stack accepts anyway */
+};
+/**
+ * Send an UPDATE where the peer's Allow lists it, else a re-INVITE (only with an offer; its ACK is this layer's business).
+ * The final answer comes by on_answer(), from the loop. What the peer refuses for glare (491) is tried again here after
+ * the waits of RFC 3261 §14.1, five times at most.
+ *
+ * @return STATE: not confirmed, one is outstanding already, or an offer of theirs waits for our answer; UNSUPPORTED: a
+ *         body without an offer to a peer that takes no UPDATE; IO, NOMEM, LIMIT: nothing was sent
+ * @rfc 3261 §14.1, 3311 §5.1
+ */
+SRS_MUST_CHECK enum srs_err dialog_send(struct dialog *d, const struct dialog_message *m);
+/** As last heard in Allow and Accept. False while the peer never said. */
+bool dialog_can_update(const struct dialog *d);
+bool dialog_takes_snapshot_request(const struct dialog *d);
+
 /** The session layer's object of this dialog. */
 void dialog_user_set(struct dialog *d, void *user);
 void *dialog_user(const struct dialog *d);
@@ -83,6 +106,11 @@ struct dialog_handlers {
 	                        const char **warning);
 	/** ACK arrived; `body` is the answer when we offered. */
 	void (*on_confirmed)(void *ctx, struct dialog *d, struct span body);
+	/** The final answer to dialog_send(). 2xx: `sdp` is the answer to our offer, empty when the peer gave none. Any
+	 * other status: the session is as it was (RFC 3261 §14.1); 503 also when it could not be sent; 491 when the peer's
+	 * own offers kept crossing ours, or one of theirs was applied meanwhile: then describe anew. 408 and 481
+	 * end the dialog by themselves: on_ended() comes instead. dialog_send() may be called from here. May be NULL. */
+	void (*on_answer)(void *ctx, struct dialog *d, unsigned int status, struct span sdp);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */
 	void (*on_ended)(void *ctx, struct dialog *d, enum dialog_end how);
 	/** Out-of-dialog OPTIONS: 200, or 503 when no call would be taken now. */

@@ -1,4 +1,5 @@
-/* Our own requests in a dialog: BYE and OPTIONS (RFC 3261 §12.2.1, §15.1.1). */
+/* Our own requests in a dialog: how each is written and sent (RFC 3261 §12.2.1), and those without an offer: ACK, BYE
+ * and OPTIONS. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,59 +146,122 @@ path_make(const struct dialog *d, const char *next_hop, struct conn_path *to)
 	*to = d->path;
 }
 
+/* What one request differs in from the next. */
+struct request {
+	const char *method;
+	uint32_t cseq;
+	const char *lines;
+	struct span body;
+	char branch[BRANCH_SIZE];
+};
+
+static void
+branch_make(char branch[BRANCH_SIZE])
+{
+	char tag[SIP_TAG_SIZE];
+
+	sip_tag_make(tag);
+	snprintf(branch, BRANCH_SIZE, "z9hG4bK%s", tag);
+}
+
+/* The body may hold a key: it is copied once, into memory that whoever sends the text wipes. */
 static char *
-request_text(struct dialog *d, const char *method, const struct route *r, const struct conn_path *to,
-             const char *branch, const char *lines, size_t *len)
+body_append(char *head, size_t head_len, struct span body, size_t *len)
+{
+	char *text = malloc(head_len + body.len + 1);
+
+	if (text != NULL) {
+		memcpy(text, head, head_len);
+		if (body.len != 0)
+			memcpy(text + head_len, body.bytes, body.len);
+		*len = head_len + body.len;
+		text[*len] = '\0';
+	}
+	free(head);
+	return text;
+}
+
+static char *
+request_text(const struct dialog *d, const struct request *q, const struct route *r, const struct conn_path *to, size_t *len)
 {
 	char address[CONN_ADDRESS_TEXT_MAX], contact[SIP_CONTACT_MAX];
-	bool bye = strcmp(method, "BYE") == 0;
-	char *text = NULL;
-	FILE *f = open_memstream(&text, len);
+	bool ends = strcmp(q->method, "BYE") == 0 || strcmp(q->method, "ACK") == 0;
+	char *head = NULL;
+	size_t head_len;
+	FILE *f = open_memstream(&head, &head_len);
 
 	if (f == NULL)
 		return NULL;
-	fprintf(f, "%s %s SIP/2.0\r\n", method, r->uri);
+	fprintf(f, "%s %s SIP/2.0\r\n", q->method, r->uri);
 	fprintf(f, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to->transport == CONFIG_UDP ? "UDP" : "TCP",
-	        conn_address_text(&to->local, address), branch);
+	        conn_address_text(&to->local, address), q->branch);
 	fprintf(f, "Max-Forwards: %d\r\n", FORWARDS_MAX);
 	if (r->routes[0] != '\0')
 		fprintf(f, "Route: %s\r\n", r->routes);
 	fprintf(f, "From: %s\r\nTo: %s\r\n", d->local_party, d->remote_party);
-	fprintf(f, "Call-ID: %s\r\nCSeq: %u %s\r\n", d->call_id, ++d->local_cseq, method);
-	if (!bye)
+	fprintf(f, "Call-ID: %s\r\nCSeq: %u %s\r\n", d->call_id, q->cseq, q->method);
+	if (!ends)
 		fputs(sip_contact_line(to, contact), f);
-	fprintf(f, "User-Agent: Capstan/" SRS_VERSION "\r\n%sContent-Length: 0\r\n\r\n", lines);
+	fprintf(f, "User-Agent: Capstan/" SRS_VERSION "\r\n%sContent-Length: %zu\r\n\r\n", q->lines, q->body.len);
 	if (fclose(f) == 0)
-		return text;
-	free(text);
+		return body_append(head, head_len, q->body, len);
+	free(head);
 	return NULL;
 }
 
-/* @return the transaction, or NULL when nothing could be sent */
-static struct transaction *
-request_send(struct dialog *d, const char *method, const char *lines, const struct transaction_user *user)
+/* @return malloc'ed text, and where it goes; NULL: no memory */
+static char *
+request_make(const struct dialog *d, const struct request *q, struct conn_path *to, size_t *len)
 {
-	char branch[BRANCH_SIZE], tag[SIP_TAG_SIZE];
-	struct transaction *t = NULL;
-	struct conn_path to;
 	struct route r;
 	char *text = NULL;
-	size_t len = 0;
 
-	sip_tag_make(tag);
-	snprintf(branch, sizeof(branch), "z9hG4bK%s", tag);
 	if (route_make(&r, d)) {
-		path_make(d, r.next_hop, &to);
-		text = request_text(d, method, &r, &to, branch, lines, &len);
+		path_make(d, r.next_hop, to);
+		text = request_text(d, q, &r, to, len);
 	}
 	route_release(&r);
+	return text;
+}
+
+struct transaction *
+dialog_request_send(struct dialog *d, const char *method, const char *lines, struct span body,
+                    const struct transaction_user *user)
+{
+	struct request q = { .method = method, .cseq = d->local_cseq + 1, .lines = lines, .body = body };
+	struct transaction *t = NULL;
+	struct conn_path to;
+	size_t len = 0;
+	char *text;
+
+	branch_make(q.branch);
+	text = request_make(d, &q, &to, &len);
 	if (text == NULL)
 		return NULL;
-	if (transaction_request(&t, d->sip->transactions, &to, branch, method, text, len, user)) {
+	d->local_cseq = q.cseq;
+	if (transaction_request(&t, d->sip->transactions, &to, q.branch, method, text, len, user)) {
 		log_warn("dialog", "request_lost", "method=%s call_id=%s", method, d->call_id);
 		return NULL;
 	}
 	return t;
+}
+
+/* ---- ACK ---- */
+
+/* A request of its own, with a branch of its own, along the route set of the dialog; no transaction waits for it. */
+void
+dialog_ack_send(struct dialog *d, const struct message *ok)
+{
+	struct request q = { .method = "ACK", .cseq = ok->cseq, .lines = "", .body = span_of("", 0) };
+	struct conn_path to;
+	size_t len = 0;
+	char *text;
+
+	branch_make(q.branch);
+	text = request_make(d, &q, &to, &len);
+	if (text == NULL || conn_send(d->sip->conns, &to, span_of(text, len)))
+		log_warn("dialog", "request_lost", "method=ACK call_id=%s", d->call_id);	/* the 2xx comes again */
+	free(text);
 }
 
 /* ---- BYE ---- */
@@ -240,7 +304,7 @@ dialog_bye_send(struct dialog *d)
 	text[n] = '\0';
 	snprintf(lines, sizeof(lines), "Reason: SIP;cause=%u;text=\"%s\"\r\n",
 	         d->reason_cause == 0 ? 200 : d->reason_cause, text);
-	d->bye = request_send(d, "BYE", lines, &user);
+	d->bye = dialog_request_send(d, "BYE", lines, span_of("", 0), &user);
 }
 
 /* ---- OPTIONS ---- */
@@ -275,5 +339,5 @@ dialog_probe(struct dialog *d)
 
 	if (d->state != DIALOG_CONFIRMED || d->probe != NULL)
 		return;
-	d->probe = request_send(d, "OPTIONS", "Accept: application/sdp\r\n", &user);
+	d->probe = dialog_request_send(d, "OPTIONS", SIP_ACCEPT_LINE, span_of("", 0), &user);
 }

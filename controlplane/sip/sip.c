@@ -9,8 +9,6 @@
 #include "controlplane/sip/response.h"
 #include "lib/srs_log.h"
 
-#define METHODS_ALLOWED "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
-#define TYPES_ACCEPTED  "application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed"
 #define WARNING_MAX     256
 
 static const char *const methods_served[] = { "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO" };
@@ -89,11 +87,11 @@ lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_
 	if (offers || options)
 		fputs(sip_contact_line(from, contact), f);
 	if ((ok && (offers || options)) || a->status == 405 || a->status == 501)
-		fputs("Allow: " METHODS_ALLOWED "\r\n", f);
+		fputs(SIP_ALLOW_LINE, f);
 	if (ok && (offers || options))
-		fputs("Supported: siprec\r\n", f);
+		fputs(SIP_SUPPORTED_LINE, f);
 	if ((ok && (offers || options)) || (options && a->status == 503) || a->status == 415)
-		fputs("Accept: " TYPES_ACCEPTED "\r\n", f);
+		fputs(SIP_ACCEPT_LINE, f);
 	if ((ok && options) || a->status == 415)
 		fputs("Accept-Encoding: identity\r\n", f);
 	if (a->status == 469)
@@ -373,7 +371,7 @@ on_new_options(struct sip *s, const struct message *m, const struct conn_path *f
 		.status = status,
 		.warning = status >= 300 ? "no recording session would be accepted now" : NULL,
 		.retry_after_s = status == 503 ? sip_retry_after(s) : 0,
-		.lines = status >= 300 ? "Allow: " METHODS_ALLOWED "\r\nSupported: siprec\r\n" : NULL });
+		.lines = status >= 300 ? SIP_ALLOW_LINE SIP_SUPPORTED_LINE : NULL });
 }
 
 static void

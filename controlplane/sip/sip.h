@@ -1,5 +1,6 @@
-/* Inside of the SIP stack, shared by sip.c (what comes in, and checks that need no dialog), dialog.c (dialogs) and
- * dialog_request.c (our own requests). The page for others is dialog.h. @thread control */
+/* Inside of the SIP stack, shared by sip.c (what comes in, and checks that need no dialog), dialog.c (dialogs),
+ * dialog_request.c (our own requests) and dialog_offer.c (those of them that offer). The page for others is dialog.h.
+ * @thread control */
 #ifndef SIP_H
 #define SIP_H
 
@@ -14,6 +15,12 @@
 #define SIP_TAG_SIZE   17	/* 64 random bits in hex */
 #define SIP_LIFE_OF_T1 64	/* how long a 2xx waits for its ACK */
 #define SIP_T2_OF_T1   8
+
+/* What we serve, in requests and responses alike (RFC 3261 §20.1, §20.5, §20.37). multipart/mixed is not implied by the
+ * types in it (RFC 5621 §4). */
+#define SIP_ALLOW_LINE     "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n"
+#define SIP_SUPPORTED_LINE "Supported: siprec\r\n"
+#define SIP_ACCEPT_LINE    "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n"
 
 struct sip {
 	struct reactor *reactor;
@@ -77,6 +84,21 @@ enum dialog_state {
 	DIALOG_DEAD,
 };
 
+/* Our own UPDATE or re-INVITE: dialog_offer.c. */
+struct dialog_offer {
+	struct transaction *transaction;	/* under way */
+	struct transaction *accepted;		/* a re-INVITE whose 2xx may come again (RFC 6026 §7.2) */
+	bool in_hand;		/* dialog_send() was called, on_answer() was not: under way, or waiting for its next try */
+	bool is_invite;		/* what is under way */
+	bool has_sdp;
+	bool stale;		/* an offer of theirs was applied since */
+	unsigned int tries;
+	char *lines;		/* Content-*, Accept */
+	char *body;		/* may hold keys */
+	size_t body_len;
+	struct timer due;	/* the next try, or the end of patience with one that was answered with 1xx only */
+};
+
 struct dialog {
 	struct sip *sip;
 	struct textmap_node node;
@@ -101,6 +123,8 @@ struct dialog {
 	struct timer resend, give_up, notice;
 
 	struct transaction *bye, *probe;
+	struct dialog_offer offer;
+	bool allows_update, accepts_request;	/* as last heard in Allow, Accept */
 	bool told;				/* on_ended() was called, or never will be */
 	enum dialog_end how;
 	unsigned int reason_cause;
@@ -123,10 +147,33 @@ void dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, co
 void dialogs_reap(void *sip);		/* frees the dead; a timer's callback */
 void dialogs_destroy(struct sip *s);	/* last BYEs, then free all */
 
+/** The SDP in a message's body, as it stands or in a multipart; empty: none that could be read. */
+struct span dialog_sdp_of(const struct message *m);
+/** What a request or response in the dialog tells of the peer: Allow, Accept. */
+void dialog_heard(struct dialog *d, const struct message *m);
+/** RFC 3261 §12.2.1.2, §12.2.2, RFC 6141 §4: this message moves the remote target. */
+void dialog_target_move(struct dialog *d, const struct message *m);
+
 /* ---- dialog_request.c ---- */
+/** Send a request in the dialog. @param lines more header lines. @param body sent as it is. @return NULL: not sent */
+struct transaction *dialog_request_send(struct dialog *d, const char *method, const char *lines, struct span body,
+                                        const struct transaction_user *user);
+/** ACK to a 2xx of ours (RFC 3261 §13.2.2.4); once more for each time that the 2xx comes. */
+void dialog_ack_send(struct dialog *d, const struct message *ok);
 /** BYE with Reason; d->bye is set while its answer is awaited. */
 void dialog_bye_send(struct dialog *d);
 /** The URI of a Contact or Route element: inside <>, or up to the parameters. malloc'ed; NULL: none */
 char *dialog_uri_of(const char *value);
+
+/* ---- dialog_offer.c ---- */
+void dialog_offer_init(struct dialog *d);
+/** Is an offer of ours without its answer? Then theirs get 491. */
+bool dialog_offer_is_open(const struct dialog *d);
+/** An offer of theirs was applied: what waits to be sent again describes the past. */
+void dialog_offer_stale(struct dialog *d);
+/** Forget what is in hand; on_answer() will not come. What was sent already still gets its ACK. */
+void dialog_offer_drop(struct dialog *d);
+/** As above, and no transaction knows of us any more. */
+void dialog_offer_release(struct dialog *d);
 
 #endif

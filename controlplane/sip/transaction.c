@@ -70,13 +70,19 @@ arm(struct transaction *t, struct timer *timer, uint64_t after_ms)
 		t->broken = true;	/* without its timer it would never end */
 }
 
-/* A 2xx may hold a key of ours. */
+/* A 2xx or an offer may hold a key of ours. */
+static void
+text_drop(char *text, size_t len)
+{
+	if (text != NULL)
+		secret_wipe(text, len);
+	free(text);
+}
+
 static void
 sent_drop(struct transaction *t)
 {
-	if (t->sent != NULL)
-		secret_wipe(t->sent, t->sent_len);
-	free(t->sent);
+	text_drop(t->sent, t->sent_len);
 	t->sent = NULL;
 }
 
@@ -212,26 +218,39 @@ own_line(const char *request, const char *name)
 	return span_of("", 0);
 }
 
-/* RFC 3261 §17.1.1.3: the INVITE's own values, To as in the response. */
-static void
-send_ack(struct transaction *t, const struct input *in)
+/* A request that goes with our INVITE and has its values, its Via above all (RFC 3261 §9.1, §17.1.1.3).
+ * @return malloc'ed; NULL: no memory */
+static char *
+companion_text(const struct transaction *t, const char *method, const char *to_line, uint32_t cseq, size_t *len)
 {
 	static const char *const copied[] = { "Via", "Route", "From", "Call-ID", "Max-Forwards" };
 	char *text = NULL;
-	size_t len;
-	FILE *f = in->message == NULL ? NULL : open_memstream(&text, &len);
+	FILE *f = open_memstream(&text, len);
 
 	if (f == NULL)
-		return;
-	fprintf(f, "ACK%.*s\r\n", (int)strcspn(t->sent + strlen("INVITE"), "\r"), t->sent + strlen("INVITE"));
+		return NULL;
+	fprintf(f, "%s%.*s\r\n", method, (int)strcspn(t->sent + strlen("INVITE"), "\r"), t->sent + strlen("INVITE"));
 	for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
 		struct span line = own_line(t->sent, copied[i]);
 
 		fwrite(line.bytes, 1, line.len, f);
 	}
-	fprintf(f, "To: %s\r\nCSeq: %u ACK\r\nContent-Length: 0\r\n\r\n", message_value(in->message, "To"),
-	        in->message->cseq);
-	if (fclose(f) == 0 && conn_send(t->owner->conns, &t->path, span_of(text, len)))
+	fprintf(f, "To: %s\r\nCSeq: %u %s\r\nContent-Length: 0\r\n\r\n", to_line, cseq, method);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* RFC 3261 §17.1.1.3: To as in the response. */
+static void
+send_ack(struct transaction *t, const struct input *in)
+{
+	size_t len = 0;
+	char *text = in->message == NULL ? NULL : companion_text(t, "ACK", message_value(in->message, "To"),
+	                                                         in->message->cseq, &len);
+
+	if (text != NULL && conn_send(t->owner->conns, &t->path, span_of(text, len)))
 		t->broken = true;
 	free(text);
 }
@@ -303,6 +322,7 @@ static const struct edge invite_client[] = {
 	{ S(PROCEEDING), EV_RECEIVED_1XX,     tell,            S(PROCEEDING) },
 	{ S(PROCEEDING), EV_RECEIVED_2XX,     tell_accepted,   S(ACCEPTED) },
 	{ S(PROCEEDING), EV_RECEIVED_REFUSAL, tell_refused,    S(COMPLETED) },
+	{ S(PROCEEDING), EV_DEADLINE,         tell_timeout,    S(TERMINATED) },	/* cancelled: RFC 3261 §9.1 */
 	{ S(PROCEEDING), EV_BROKEN,           tell_broken,     S(TERMINATED) },
 	{ S(ACCEPTED),   EV_RECEIVED_2XX,     tell,            S(ACCEPTED) },
 	{ S(ACCEPTED),   EV_DEADLINE,         NULL,            S(TERMINATED) },	/* M */
@@ -658,9 +678,7 @@ transaction_respond(struct transaction *t, unsigned int status, char *text, size
 	enum transaction_event event = event_of(status, EV_SEND_1XX);
 
 	if (text == NULL || edge_find(t->kind, t->state, event) == NULL) {
-		if (text != NULL)
-			secret_wipe(text, len);
-		free(text);
+		text_drop(text, len);
 		return;
 	}
 	sent_drop(t);
@@ -691,13 +709,13 @@ transaction_request(struct transaction **out, struct transactions *ts, const str
 	enum srs_err err;
 
 	if (t == NULL) {
-		free(text);
+		text_drop(text, len);
 		return SRS_ERR_LIMIT;
 	}
 	err = textmap_add(&ts->clients, &t->by_key, key_printf("%s\n%s", method, branch), t);
 	if (err) {
 		pool_return(t);
-		free(text);
+		text_drop(text, len);
 		return err;
 	}
 	t->path = *to;
@@ -718,6 +736,45 @@ transaction_request(struct transaction **out, struct transactions *ts, const str
 	t->user = *user;
 	*out = t;
 	return SRS_OK;
+}
+
+/* Text of a header line of our own, between the name and the line's end. malloc'ed; NULL: none, or no memory. */
+static char *
+own_value(const char *request, const char *name)
+{
+	struct span line = own_line(request, name);
+	struct span value = line.len == 0 ? line : span_trimmed(span_of(line.bytes + strlen(name) + 1,
+	                                                                line.len - strlen(name) - 1));
+
+	return value.len == 0 ? NULL : strndup((const char *)value.bytes, value.len);
+}
+
+void
+transaction_cancel(struct transaction *t)
+{
+	static const struct transaction_user nobody;
+	struct transaction *cancel;
+	char *to, *cseq, *via, *text = NULL;
+	size_t len = 0;
+
+	if (t->kind != TRANSACTION_INVITE_CLIENT || t->state != TRANSACTION_PROCEEDING)
+		return;
+	live_for(t, (uint64_t)LIFE_OF_T1 * t->owner->t1_ms);
+	to = own_value(t->sent, "To");
+	cseq = own_value(t->sent, "CSeq");
+	via = own_value(t->sent, "Via");
+	if (to != NULL && cseq != NULL && via != NULL && strstr(via, ";branch=") != NULL)
+		text = companion_text(t, "CANCEL", to, (uint32_t)strtoul(cseq, NULL, 10), &len);
+	if (text != NULL) {
+		char *branch = strstr(via, ";branch=") + strlen(";branch=");
+
+		branch[strcspn(branch, ";")] = '\0';
+		if (transaction_request(&cancel, t->owner, &t->path, branch, "CANCEL", text, len, &nobody))
+			log_warn("transaction", "cancel_lost", "branch=%s", branch);	/* its deadline ends it all the same */
+	}
+	free(via);
+	free(cseq);
+	free(to);
 }
 
 bool

@@ -80,6 +80,9 @@ bool transaction_is_answered(const struct transaction *t);	/* finally */
 SRS_MUST_CHECK enum srs_err transaction_request(struct transaction **out, struct transactions *ts,
                                                 const struct conn_path *to, const char *branch, const char *method,
                                                 char *text, size_t len, const struct transaction_user *user);
+/** Cancel an INVITE that was answered with 1xx; any other is left alone (RFC 3261 §9.1). It then has 64 T1 to come to its
+ * final answer, else on_response(408). */
+void transaction_cancel(struct transaction *t);
 /** @return false: no transaction waits for it */
 bool transaction_on_response(struct transactions *ts, const struct message *m);
 /** A connection is gone: requests that wait on it fail. */

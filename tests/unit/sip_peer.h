@@ -32,7 +32,8 @@ struct peer {
 	unsigned int options_status;
 
 	struct dialog *dialog;		/* of the last INVITE */
-	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended;
+	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended, n_answers;
+	unsigned int answer_status;	/* of the last on_answer() */
 	enum dialog_end how;
 	bool sip_src, bare_src, require_siprec;
 	char body[512];
@@ -111,6 +112,18 @@ peer_on_confirmed(void *ctx, struct dialog *d, struct span body)
 }
 
 static inline void
+peer_on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp)
+{
+	struct peer *p = ctx;
+
+	(void)d;
+	p->n_answers++;
+	p->answer_status = status;
+	p->body_len = sdp.len;
+	memcpy(p->body, sdp.bytes, sdp.len < sizeof(p->body) ? sdp.len : sizeof(p->body));
+}
+
+static inline void
 peer_on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 {
 	struct peer *p = ctx;
@@ -135,6 +148,7 @@ peer_start(struct peer *p)
 	static const struct dialog_handlers handlers = {
 		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
 		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
+		.on_answer = peer_on_answer,
 	};
 	static char any4[] = "127.0.0.1", any6[] = "::1", name[] = "test node";
 	char why[256] = "";

@@ -5,88 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "sip_peer.h"
-
-#define SDP_LINES "Content-Type: application/sdp\r\n"
-
-struct call {
-	struct peer peer;
-	int fd;
-	char to_tag[64];
-};
-
-static int
-setup(void **state)
-{
-	struct call *c = calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return -1;
-	peer_start(&c->peer);
-	c->fd = peer_socket(&c->peer.udp, SOCK_DGRAM);
-	*state = c;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct call *c = *state;
-
-	close(c->fd);
-	peer_stop(&c->peer);
-	free(c);
-	return 0;
-}
-
-static const char *
-ask(struct call *c, struct peer_request r)
-{
-	r.fd = c->fd;
-	peer_request(&r);
-	return peer_final(&c->peer, c->fd);
-}
-
-static void
-assert_status(const char *response, unsigned int status)
-{
-	char want[16];
-
-	snprintf(want, sizeof(want), "SIP/2.0 %u ", status);
-	if (strncmp(response, want, strlen(want)) != 0)
-		fail_msg("wanted %u, got: %.600s", status, response);
-}
-
-static void
-assert_says(const char *response, const char *text)
-{
-	if (strstr(response, text) == NULL)
-		fail_msg("\"%s\" is missing in: %.900s", text, response);
-}
-
-static void
-ack(struct call *c, unsigned int cseq)
-{
-	struct peer_request r = { .method = "ACK", .fd = c->fd, .branch = "ack", .to_tag = c->to_tag, .cseq = cseq };
-
-	peer_request(&r);
-	peer_turn(&c->peer, 5);
-}
-
-/* INVITE, 200, ACK */
-static void
-establish(struct call *c, const char *lines)
-{
-	char all[1024];
-	const char *ok;
-
-	snprintf(all, sizeof(all), SDP_LINES "%s", lines);
-	ok = ask(c, (struct peer_request){ .method = "INVITE", .branch = "inv", .cseq = 1, .lines = all, .body = "v=0\r\n" });
-	assert_status(ok, 200);
-	peer_to_tag(ok, c->to_tag);
-	ack(c, 1);
-	assert_int_equal(c->peer.n_confirmed, 1);
-}
+#include "call_fixture.h"
 
 static void
 call_is_accepted_confirmed_and_ended_by_the_client(void **state)
@@ -175,23 +94,6 @@ missing_ack_ends_the_call_with_bye(void **state)
 	assert_int_equal(c->peer.n_ended, 1);
 	assert_int_equal(c->peer.how, DIALOG_END_NO_ACK);
 	assert_int_equal(sip_counter_read(c->peer.sip, SIP_NO_ACK), 1);
-}
-
-/* A 200 to a request of the stack's, made from the request's own lines. */
-static void
-answer_request(struct call *c, const char *request, const char *status)
-{
-	char text[4096];
-	size_t used = (size_t)snprintf(text, sizeof(text), "SIP/2.0 %s\r\n", status);
-
-	for (const char *line = strstr(request, "\r\n") + 2; *line != '\r'; line = strstr(line, "\r\n") + 2)
-		if (strncmp(line, "Via", 3) == 0 || strncmp(line, "From", 4) == 0 || strncmp(line, "To", 2) == 0 ||
-		    strncmp(line, "C", 1) == 0)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%.*s\r\n",
-			                         (int)strcspn(line, "\r"), line);
-	snprintf(text + used, sizeof(text) - used, "\r\n");
-	peer_send(c->fd, text);
-	peer_turn(&c->peer, 5);
 }
 
 static void
@@ -698,8 +600,6 @@ invite_without_contact_is_taken_and_its_bye_goes_where_it_came_from(void **state
 	snprintf(want, sizeof(want), "BYE sip:127.0.0.1:%u SIP/2.0\r\n", peer_port(c->fd));
 	assert_memory_equal(peer_receive(&c->peer, c->fd, 200), want, strlen(want));
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
 main(void)

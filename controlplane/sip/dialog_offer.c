@@ -1,0 +1,272 @@
+/* Our own offers in a dialog, by UPDATE or re-INVITE (RFC 3261 §14.1, RFC 3311 §5.1), and what else goes the same way.
+ * One at a time. Whatever the peer answers but 2xx leaves the session as it was. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controlplane/sip/sip.h"
+#include "crypto/secret.h"
+#include "lib/srs_log.h"
+
+#define TRIES_MAX        5
+#define GLARE_WAIT_STEPS 200	/* RFC 3261 §14.1: 0 to 2 s in steps of 10 ms, for we never chose the Call-ID */
+#define GLARE_STEP_MS    10
+
+static void offer_try(struct dialog *d);
+
+static void
+arm(struct dialog *d, uint64_t after_ms)
+{
+	if (timer_arm(d->sip->reactor, &d->offer.due, after_ms))
+		log_error("dialog", "timer_failed", "call_id=%s", d->call_id);
+}
+
+bool
+dialog_can_update(const struct dialog *d)
+{
+	return d->allows_update;
+}
+
+bool
+dialog_takes_snapshot_request(const struct dialog *d)
+{
+	return d->accepts_request;
+}
+
+bool
+dialog_offer_is_open(const struct dialog *d)
+{
+	return d->offer.transaction != NULL && (d->offer.has_sdp || d->offer.is_invite);
+}
+
+void
+dialog_offer_stale(struct dialog *d)
+{
+	d->offer.stale = true;
+}
+
+void
+dialog_offer_drop(struct dialog *d)
+{
+	struct dialog_offer *o = &d->offer;
+
+	if (o->body != NULL)
+		secret_wipe(o->body, o->body_len);
+	free(o->body);
+	free(o->lines);
+	o->body = o->lines = NULL;
+	o->body_len = 0;
+	o->in_hand = o->stale = false;
+	if (o->transaction == NULL)
+		timer_disarm(&o->due);
+}
+
+void
+dialog_offer_release(struct dialog *d)
+{
+	dialog_offer_drop(d);
+	if (d->offer.transaction != NULL)
+		transaction_user_set(d->offer.transaction, NULL);
+	if (d->offer.accepted != NULL)
+		transaction_user_set(d->offer.accepted, NULL);
+	d->offer.transaction = d->offer.accepted = NULL;
+	timer_release(&d->offer.due);
+}
+
+/* The last word on what is in hand. */
+static void
+finish(struct dialog *d, unsigned int status, struct span sdp)
+{
+	struct sip *s = d->sip;
+
+	dialog_offer_drop(d);
+	if (s->handlers.on_answer != NULL && d->state != DIALOG_ENDING && d->state != DIALOG_DEAD)
+		s->handlers.on_answer(s->ctx, d, status, sdp);
+}
+
+/* ---- answers ---- */
+
+static void
+wait_and_try_again(struct dialog *d)
+{
+	arm(d, (uint64_t)arc4random_uniform(GLARE_WAIT_STEPS + 1) * GLARE_STEP_MS);
+}
+
+/* A final answer other than 2xx. `m` is NULL when none came: 408, or 503 for a broken transport. */
+static void
+refused(struct dialog *d, unsigned int status, const struct message *m)
+{
+	struct dialog_offer *o = &d->offer;
+	bool method = status == 405 || status == 501;
+
+	if (status == 481 || status == 408) {	/* RFC 3261 §12.2.1.2: the peer does not know the dialog, or is gone */
+		dialog_end_as(d, DIALOG_END_GONE, status, status == 481 ? "the recording client does not know the dialog"
+		                                                         : "the recording client does not answer");
+		return;
+	}
+	log_info("dialog", "offer_refused", "call_id=%s status=%u", d->call_id, status);
+	if (status == 491 && o->tries < TRIES_MAX) {
+		wait_and_try_again(d);
+	} else if (method && !o->is_invite && o->has_sdp && o->tries < TRIES_MAX) {
+		d->allows_update = false;	/* whatever its Allow said */
+		arm(d, 0);
+	} else {
+		finish(d, status, span_of("", 0));
+	}
+}
+
+static void
+answered(void *ctx, struct transaction *t, unsigned int status, const struct message *m)
+{
+	struct dialog *d = ctx;
+	struct dialog_offer *o = &d->offer;
+	bool ok = status >= 200 && status < 300;
+
+	if (status < 200)
+		return;
+	if (t != o->transaction) {	/* a 2xx again: its ACK was lost */
+		if (ok && m != NULL)
+			dialog_ack_send(d, m);
+		return;
+	}
+	o->transaction = NULL;
+	timer_disarm(&o->due);
+	if (m != NULL && d->state == DIALOG_CONFIRMED)
+		dialog_heard(d, m);
+	if (ok && m != NULL) {
+		dialog_target_move(d, m);
+		if (o->is_invite)
+			dialog_ack_send(d, m);
+	}
+	if (ok && o->is_invite)
+		o->accepted = t;
+	else
+		transaction_user_set(t, NULL);
+	if (d->state == DIALOG_ENDING)
+		dialog_settle(d);
+	else if (ok)
+		finish(d, status, dialog_sdp_of(m));
+	else
+		refused(d, status, m);
+}
+
+static void
+done(void *ctx, struct transaction *t)
+{
+	struct dialog *d = ctx;
+
+	if (d->offer.accepted == t)
+		d->offer.accepted = NULL;
+}
+
+/* ---- sending ---- */
+
+/* @return false: nothing was sent */
+static bool
+send_now(struct dialog *d)
+{
+	struct transaction_user user = { .on_response = answered, .on_done = done, .ctx = d };
+	struct dialog_offer *o = &d->offer;
+	bool invite = !d->allows_update;
+
+	o->tries++;
+	o->is_invite = invite;
+	o->transaction = dialog_request_send(d, invite ? "INVITE" : "UPDATE", o->lines, span_of(o->body, o->body_len),
+	                                     &user);
+	if (o->transaction == NULL)
+		return false;
+	if (invite) {
+		if (o->accepted != NULL)	/* whoever takes this one has the ACK of that */
+			transaction_user_set(o->accepted, NULL);
+		o->accepted = NULL;
+		/* a peer that says 100 and then nothing: RFC 3261 has no timer for it, so this one is cancelled */
+		arm(d, (uint64_t)SIP_LIFE_OF_T1 * d->sip->config->sip.t1_ms);
+	}
+	return true;
+}
+
+/* May we offer now? RFC 3261 §14.1: not while an INVITE is under way in either direction. */
+static bool
+is_our_turn(const struct dialog *d)
+{
+	return d->state == DIALOG_CONFIRMED && !d->invite_pending && d->accepted == NULL;
+}
+
+/* The next try of what is in hand. */
+static void
+offer_try(struct dialog *d)
+{
+	struct dialog_offer *o = &d->offer;
+
+	if (o->stale && o->has_sdp)
+		finish(d, 491, span_of("", 0));
+	else if (is_our_turn(d) && !send_now(d))
+		finish(d, 503, span_of("", 0));
+	else if (o->transaction == NULL && o->tries++ < TRIES_MAX)
+		wait_and_try_again(d);
+	else if (o->transaction == NULL)
+		finish(d, 491, span_of("", 0));
+}
+
+static void
+due(void *ctx)
+{
+	struct dialog *d = ctx;
+
+	if (d->offer.transaction != NULL)
+		transaction_cancel(d->offer.transaction);
+	else if (d->offer.in_hand)
+		offer_try(d);
+}
+
+void
+dialog_offer_init(struct dialog *d)
+{
+	timer_init(&d->offer.due, due, d);
+}
+
+/* @return false: no memory */
+static bool
+keep(struct dialog_offer *o, const struct dialog_message *m)
+{
+	struct span body = m->sdp != NULL ? span_of_text(m->sdp) : m->body;
+	bool accept = m->accept != NULL;
+
+	o->has_sdp = m->sdp != NULL;
+	o->body = malloc(body.len + 1);
+	o->body_len = body.len;
+	if (o->body == NULL)
+		return false;
+	if (body.len != 0)
+		memcpy(o->body, body.bytes, body.len);
+	if (asprintf(&o->lines, SIP_ALLOW_LINE SIP_SUPPORTED_LINE "%s%s%sContent-Type: %s\r\n%s%s%s", accept ? "Accept: " : "",
+	             accept ? m->accept : SIP_ACCEPT_LINE, accept ? "\r\n" : "",
+	             m->sdp != NULL ? "application/sdp" : m->content_type,
+	             m->content_disposition == NULL ? "" : "Content-Disposition: ",
+	             m->content_disposition == NULL ? "" : m->content_disposition,
+	             m->content_disposition == NULL ? "" : "\r\n") < 0)
+		o->lines = NULL;
+	return o->lines != NULL;
+}
+
+enum srs_err
+dialog_send(struct dialog *d, const struct dialog_message *m)
+{
+	struct dialog_offer *o = &d->offer;
+
+	if (!is_our_turn(d) || o->in_hand || o->transaction != NULL)
+		return SRS_ERR_STATE;
+	if (m->sdp == NULL && !d->allows_update)
+		return SRS_ERR_UNSUPPORTED;
+	if (!keep(o, m)) {
+		dialog_offer_drop(d);
+		return SRS_ERR_NOMEM;
+	}
+	o->in_hand = true;
+	o->stale = false;
+	o->tries = 0;
+	if (send_now(d))
+		return SRS_OK;
+	dialog_offer_drop(d);
+	return SRS_ERR_IO;
+}
