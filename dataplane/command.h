@@ -53,6 +53,7 @@ struct command {
 		struct {			/* PART, SEAL */
 			struct seal_order *order;	/* goes on to the writer */
 			uint16_t rows_max;
+			bool seam;		/* PART: the next one begins with the mark */
 		} seal;
 		bool paused;
 		struct {			/* BIND */

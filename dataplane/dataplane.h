@@ -89,9 +89,10 @@ struct recording_spec {
 /** Take a handle and open it on a writer and an lcore. @return LIMIT (recordings_max; a full ring) */
 SRS_MUST_CHECK enum srs_err dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec,
                                                      uint64_t cookie, uint32_t *recording);
-/** Next part: new DEK; the old part ends and is sealed. -> EVENT_PART_STARTED, later EVENT_PART_SEALED */
+/** Next part: new DEK; the old part ends and is sealed. -> EVENT_PART_STARTED, later EVENT_PART_SEALED
+ * @param seam  the new part begins with a SEAM mark: what follows comes of another dialog */
 SRS_MUST_CHECK enum srs_err dataplane_part_start(struct dataplane *dp, uint32_t recording,
-                                                 const struct part_key *key, uint64_t cookie);
+                                                 const struct part_key *key, bool seam, uint64_t cookie);
 /** Append a document. `bytes` are copied into a note of the pool. @return LIMIT (pool used up, or longer than
  * REEL_JOINED_MAX): the caller counts it */
 SRS_MUST_CHECK enum srs_err dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind kind,

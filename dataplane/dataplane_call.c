@@ -81,7 +81,8 @@ dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec
 }
 
 enum srs_err
-dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part_key *key, uint64_t cookie)
+dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part_key *key, bool seam,
+                     uint64_t cookie)
 {
 	struct desk_recording *d = recording_of(dp, recording);
 	struct command *c;
@@ -101,6 +102,7 @@ dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part
 		command_give(&dp->commands, c);
 		return err;
 	}
+	c->u.seal.seam = seam;
 	c->recording = &dp->recordings[recording];
 	c->cookie = cookie;
 	d->command = c;
@@ -178,6 +180,7 @@ dataplane_recording_seal(struct dataplane *dp, uint32_t recording, const char *r
 	c = command_take(&dp->commands, COMMAND_RECORDING_SEAL);
 	if (c == NULL)
 		return SRS_ERR_LIMIT;
+	c->u.seal.seam = false;
 	c->u.seal.order = desk_order(dp, recording, reason, true, cookie, &c->u.seal.rows_max);
 	if (c->u.seal.order == NULL) {
 		command_give(&dp->commands, c);

@@ -22,6 +22,7 @@
 
 enum config_transport { CONFIG_UDP, CONFIG_TCP, CONFIG_TLS };
 enum config_accept { CONFIG_ACCEPT_STRICT, CONFIG_ACCEPT_TOLERANT, CONFIG_ACCEPT_ANY };
+enum config_replaces { CONFIG_REPLACES_SOURCE, CONFIG_REPLACES_IDENTITY, CONFIG_REPLACES_OFF };
 enum config_profile { CONFIG_PROFILE_TAP, CONFIG_PROFILE_RING, CONFIG_PROFILE_PCAP };
 enum config_source { CONFIG_SOURCE_SIGNALLED, CONFIG_SOURCE_LATCH };
 enum config_suite { CONFIG_SUITE_AES_256_GCM = 1, CONFIG_SUITE_CHACHA20_POLY1305 = 2 }; /* REEL_SUITE_* */
@@ -82,6 +83,7 @@ struct config {
 		uint32_t transactions_max; /* 65,536 */
 		uint32_t t1_ms; /* RFC 3261 T1: 500 */
 		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
+		enum config_replaces replaces; /* who may replace a dialog (RFC 3891): its TLS identity, else its host */
 	} sip;
 	struct {
 		enum config_profile profile; /* default tap */

@@ -21,6 +21,7 @@
 static void
 session_drain(struct session *s)
 {
+	session_replace_end(s);
 	timer_disarm(&s->due);
 	session_keys_drop(s);
 	session_streams_doom(s);
@@ -77,8 +78,12 @@ static void
 session_begin(struct session *s)
 {
 	session_count(s->all, SESSION_STARTED);
+	if (s->replaces)
+		session_replace_take(s);
 	session_timer_arm(s);
 	session_send_answer(s);
+	if (s->replaces)
+		session_replace_done(s);
 }
 
 static void
@@ -147,6 +152,22 @@ session_ended(struct session *s)
 {
 	session_count(s->all, SESSION_ENDED);
 	session_drain(s);
+}
+
+/* RFC 3891 §3: the new dialog is accepted, now the old one gets its BYE. Its recordings have left; its streams go with
+ * the new one's ACK. */
+static void
+session_hand_over(struct session *s)
+{
+	(void)snprintf(s->reason, sizeof(s->reason), "replaced");
+	session_count(s->all, SESSION_ENDED);
+	session_count(s->all, SESSION_REPLACED);
+	session_replace_confirmed(s);	/* it may be a successor itself, without its ACK yet */
+	timer_disarm(&s->due);
+	session_keys_drop(s);
+	s->all->n_answering--;
+	if (s->dialog != NULL)
+		dialog_end(s->dialog, REASON_CAUSE_NORMAL, s->reason);
 }
 
 /* Ended before our 200: cancelled. */
@@ -276,6 +297,7 @@ static const struct session_edge session_edges[] = {
 	{ SESSION_RECORDING,  EV_EXPIRED,         session_expire,           SESSION_DRAINING  },
 	{ SESSION_RECORDING,  EV_STOP,            session_shut_down,        SESSION_DRAINING  },
 	{ SESSION_RECORDING,  EV_ENDED,           session_ended,            SESSION_DRAINING  },
+	{ SESSION_RECORDING,  EV_REPLACED,        session_hand_over,        SESSION_DRAINING  },
 
 	{ SESSION_PAUSED,     EV_OFFER,           session_apply_offer,      SESSION_PAUSED    },
 	{ SESSION_PAUSED,     EV_STREAMS_READY,   session_send_answer,      SESSION_PAUSED    },
@@ -287,6 +309,7 @@ static const struct session_edge session_edges[] = {
 	{ SESSION_PAUSED,     EV_EXPIRED,         session_expire,           SESSION_DRAINING  },
 	{ SESSION_PAUSED,     EV_STOP,            session_shut_down,        SESSION_DRAINING  },
 	{ SESSION_PAUSED,     EV_ENDED,           session_ended,            SESSION_DRAINING  },
+	{ SESSION_PAUSED,     EV_REPLACED,        session_hand_over,        SESSION_DRAINING  },
 
 	{ SESSION_DRAINING,   EV_ENDED,           session_forget_dialog,    SESSION_DRAINING  },
 	{ SESSION_DRAINING,   EV_DRAINED,         session_seal,             SESSION_DRAINING  },
@@ -343,7 +366,7 @@ session_event_due(const struct session *s, enum session_event *event)
 	case SESSION_OFFERED:
 		if (session_recordings_in(s, RECORDING_OPENING) != 0)
 			return false;
-		*event = s->recordings[0] != NULL ? EV_OPENED : EV_REFUSED;
+		*event = s->recordings[0] != NULL || s->replaces ? EV_OPENED : EV_REFUSED;
 		return true;
 	case SESSION_ARMED:
 		if (session_streams_in(s, STREAM_ADDING) != 0)
@@ -489,6 +512,7 @@ session_free(struct session *s)
 		all->n_answering--;	/* it never drained */
 	if (s->dialog != NULL)
 		dialog_user_set(s->dialog, NULL);	/* our BYE is still unanswered: SIP's own business */
+	session_replace_unlink(s);
 	session_keys_drop(s);
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		if (s->streams[i] != NULL) {
@@ -591,7 +615,11 @@ sessions_on_event(void *ctx, const struct dataplane_event *e)
 		session_recordings_on_stray(all, e);
 		return;
 	}
-	if (s == NULL || s->generation != (uint16_t)(e->cookie >> 48))
+	if (s != NULL && s->generation != (uint16_t)(e->cookie >> 48))
+		s = NULL;
+	if (kind == COOKIE_RECORDING)
+		s = session_replace_holder(all, s, e);
+	if (s == NULL)
 		return;
 	if (kind == COOKIE_RECORDING)
 		session_recording_on_event(s, (uint8_t)e->cookie, e);

@@ -69,6 +69,7 @@ char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
 	X(SESSION_REFUSED_LIMIT,   sessions_refused_limit,   "sessions",   COUNTER_WARN,  "refused with 503: a bound was reached") \
 	X(SESSION_FAILED_OPEN,     sessions_failed,          "sessions",   COUNTER_ERROR, "failed before the answer") \
 	X(SESSION_ENDED,           sessions_ended,           "sessions",   COUNTER_INFO,  "ended, by either side or by time") \
+	X(SESSION_REPLACED,        sessions_replaced,        "sessions",   COUNTER_INFO,  "recordings went on in another dialog (Replaces)") \
 	X(SESSION_EDGE_REFUSED,    session_events_refused,   "events",     COUNTER_WARN,  "events that the session's state does not allow") \
 	X(SESSION_RECORDINGS,      recordings_opened,        "recordings", COUNTER_INFO,  "recordings opened") \
 	X(SESSION_SEALED_COUNT,    recordings_sealed,        "recordings", COUNTER_INFO,  "recordings sealed") \

@@ -164,6 +164,8 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 	*counter = SESSION_REFUSED_BODY;
 	if (!body_read(all, req, why))
 		return false;
+	if (req->replaced != NULL && !session_replace_allows(dialog_user(req->replaced), why))
+		return false;
 	if (!policy_accepts(all, req, why)) {
 		*counter = SESSION_REFUSED_POLICY;
 		return false;
@@ -181,6 +183,8 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 		return refuse(why, 488, n.obstacle);
 	}
 	admission_look(all, &v);
+	if (req->replaced != NULL)
+		session_replace_admit(&v);
 	v.handshakes_need = n.n_dtls;
 	if (v.handshakes_free < n.n_dtls)
 		dtls_count_refused(all->floor.dtls);
@@ -252,6 +256,8 @@ session_start(struct session *s, const struct sip_request *req)
 	err = offer_keep(s, req, all->body.sdp->bytes);
 	if (err)
 		return err;
+	if (req->replaced != NULL)
+		return session_replace_wait(s, dialog_user(req->replaced));
 	mlines_judge(&n, all, &s->policy);
 	err = media_lcore_choose(all->floor.media, n.ip_version, &s->lcore_i);
 	if (err)
@@ -428,7 +434,10 @@ on_confirmed(void *ctx, struct dialog *d, struct span body)
 	struct sessions *all = ctx;
 	struct session *s = dialog_user(d);
 
-	if (s == NULL || !s->offered)
+	if (s == NULL)
+		return;
+	session_replace_confirmed(s);
+	if (!s->offered)
 		return;
 	all->answer_body = body;
 	(void)session_dispatch(s, EV_CONFIRMED);

@@ -65,6 +65,14 @@ session_text_add(struct cJSON *json, const char *name, const char *text)
 
 /* ---- notes ---- */
 
+/* Behind a seam all documents are written once the new part has begun. */
+static bool
+is_noted(const struct session *s, const struct session_recording *r, const struct session_recording *only)
+{
+	return r != NULL && r->state == RECORDING_OPEN && (only == NULL || only == r) &&
+	       !(s->hushed && r->seam == SEAM_ASKED);
+}
+
 /* @param struck  secrets were struck out of `bytes` before */
 static void
 note(struct session *s, struct session_recording *only, enum reel_frame_kind kind, struct span bytes, bool struck)
@@ -85,7 +93,7 @@ note(struct session *s, struct session_recording *only, enum reel_frame_kind kin
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
 
-		if (r == NULL || r->state != RECORDING_OPEN || (only != NULL && only != r))
+		if (!is_noted(s, r, only))
 			continue;
 		if (dataplane_note(s->all->floor.dataplane, r->handle, kind, flags, span_of(copy, bytes.len),
 		                   session_cookie(s, COOKIE_NOTE, i)) != SRS_OK)
@@ -437,7 +445,7 @@ session_describe(struct session *s, struct session_recording *only)
 		struct session_recording *r = s->recordings[i];
 		char *json;
 
-		if (r == NULL || r->state != RECORDING_OPEN || (only != NULL && only != r))
+		if (!is_noted(s, r, only))
 			continue;
 		json = description_json(s, r);
 		if (json == NULL) {

@@ -66,15 +66,7 @@ recording_open(struct session *s, unsigned int i, const char *cs_id)
 static void
 recording_drop(struct session *s, struct session_recording *r)
 {
-	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
-		struct session_stream *st = s->streams[i];
-
-		if (st == NULL)
-			continue;
-		srs_assert(st->recording != r);
-		if (st->moving_to == r)
-			st->moving_to = NULL;
-	}
+	srs_assert(r->n_bound == 0);
 	s->recordings[r->i] = NULL;
 	free(r);
 }
@@ -153,8 +145,9 @@ session_recordings_plan(struct session *s)
 }
 
 struct session_recording *
-session_recording_for(const struct session *s, const char *label)
+session_recording_for(const struct session *of, const char *label)
 {
+	const struct session *s = session_replace_recorder(of);
 	const struct metadata_session *cs =
 		s->metadata != NULL && label[0] != '\0' ? metadata_session_of(s->metadata, label) : NULL;
 	struct session_recording *own = cs != NULL && cs->id[0] != '\0' ? recording_of_cs(s, cs->id) : NULL;
@@ -212,8 +205,7 @@ session_recordings_reap(struct session *s)
 		struct session_recording *r = s->recordings[i];
 		enum srs_err err;
 
-		if (r == NULL || !r->doomed || r->state != RECORDING_OPEN || r->part_pending ||
-		    session_streams_bound(s, r))
+		if (r == NULL || !r->doomed || r->state != RECORDING_OPEN || r->part_pending || r->n_bound != 0)
 			continue;
 		err = dataplane_recording_seal(s->all->floor.dataplane, r->handle, r->reason,
 		                               session_cookie(s, COOKIE_RECORDING, i));
@@ -234,17 +226,20 @@ session_recordings_roll(struct session *s)
 		struct part_key key = { 0 };
 		enum srs_err err;
 
-		if (r == NULL || r->state != RECORDING_OPEN || r->doomed || r->part_due_mono_ns > now)
+		if (r == NULL || r->state != RECORDING_OPEN || r->doomed ||
+		    (r->part_due_mono_ns > now && r->seam != SEAM_DUE))
 			continue;
 		r->part_due_mono_ns = now + PART_RETRY_S * NS_PER_S;	/* moved on by EVENT_PART_STARTED */
 		if (r->part_pending)
 			continue;
 		err = keys_take(s->all->floor.keys, r->id, r->part + 1, &key);
 		if (err == SRS_OK)
-			err = dataplane_part_start(s->all->floor.dataplane, r->handle, &key,
+			err = dataplane_part_start(s->all->floor.dataplane, r->handle, &key, r->seam == SEAM_DUE,
 			                           session_cookie(s, COOKIE_RECORDING, i));
 		secret_wipe(&key, sizeof(key));
 		r->part_pending = err == SRS_OK;
+		if (err == SRS_OK && r->seam == SEAM_DUE)
+			r->seam = SEAM_ASKED;
 		if (err)
 			log_warn("session", "part_refused", "call_id=%s part=%" PRIu32 " err=%s: tried again in %d s",
 			         s->call_id, r->part + 1, srs_err_name(err), PART_RETRY_S);
@@ -354,7 +349,14 @@ on_opened(struct session *s, struct session_recording *r, const struct dataplane
 static void
 on_part_started(struct session *s, struct session_recording *r, const struct dataplane_event *e)
 {
+	bool seam = r->seam == SEAM_ASKED;
+
 	r->part_pending = false;
+	if (seam) {
+		r->seam = e->err ? SEAM_DUE : SEAM_NONE;	/* tried again with part_due */
+		session_note_all(s, r);		/* of the new dialog */
+		session_describe(s, r);
+	}
 	if (e->err) {
 		log_warn("session", "part_failed", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
 		return;
@@ -363,7 +365,10 @@ on_part_started(struct session *s, struct session_recording *r, const struct dat
 	r->part_due_mono_ns = part_due(s);
 	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED)
 		return;
-	session_describe(s, r);		/* a part can be read by itself */
+	if (r->seam == SEAM_DUE)
+		session_recordings_roll(s);	/* this part was on its way before */
+	else if (!seam)
+		session_describe(s, r);		/* a part can be read by itself */
 	session_timer_arm(s);
 }
 

@@ -43,6 +43,7 @@ enum session_event {
 	EV_EXPIRED,		/* limits.call_seconds_max */
 	EV_STOP,		/* the recorder stops */
 	EV_ENDED,		/* the dialog is over */
+	EV_REPLACED,		/* another dialog goes on with its recordings */
 	EV_DRAINED,		/* no stream is left */
 	EV_DURABLE,		/* no recording is left */
 	SESSION_N_EVENTS,
@@ -60,6 +61,9 @@ struct session_edge {
 const struct session_edge *session_edge_of(enum session_state from, enum session_event event);
 const char *session_state_name(enum session_state state);
 
+/* The part that begins where another dialog took over. */
+enum session_seam { SEAM_NONE, SEAM_DUE, SEAM_ASKED };
+
 enum session_recording_state { RECORDING_OPENING, RECORDING_OPEN, RECORDING_SEALING };
 
 struct session_recording {
@@ -68,6 +72,7 @@ struct session_recording {
 	enum session_recording_state state;
 	bool doomed;		/* to be sealed as soon as nothing is bound to it */
 	bool part_pending;	/* a part was asked for and has not started */
+	enum session_seam seam;
 	uint32_t handle;
 	uint32_t part;
 	uint32_t version;	/* of the last DESCRIPTION */
@@ -77,6 +82,7 @@ struct session_recording {
 	uint64_t started_wall_ns;
 	uint64_t part_due_mono_ns;
 	unsigned int n_streams_ever;
+	unsigned int n_bound;	/* streams that write into it, or are about to: also those of a dialog that it had before */
 };
 
 /* What an SDES m-line was agreed on. In secret memory, out of a pool of `struct sessions`. */
@@ -159,6 +165,10 @@ struct session {
 	char reason[SESSION_REASON_MAX];
 	uint64_t started_wall_ns, started_mono_ns;
 	unsigned int n_deviations;
+	struct session *predecessor, *successor;	/* whose dialog takes whose place, until the ACK */
+	bool replaces, took_over;	/* it goes on with another one's recordings; it has them already */
+	bool hushed;		/* a document waits for the part that a seam begins */
+	struct span document_waiting;	/* the replacing INVITE's metadata, owned */
 	struct timer due;
 };
 
@@ -220,6 +230,23 @@ void session_recordings_publish(const struct session *s);
 /** Rows of recordings of an earlier process, and segments. */
 void session_recordings_on_stray(struct sessions *all, const struct dataplane_event *e);
 
+/* ---- session_replace.c ---- */
+/** Can a new dialog take this session's place now? Accepts NULL. */
+bool session_replace_allows(const struct session *old, struct sip_refusal *why);
+void session_replace_admit(struct admission_view *v);
+/** `s` waits to take the place of `old`; sessions.body holds its INVITE's. @return NOMEM */
+SRS_MUST_CHECK enum srs_err session_replace_wait(struct session *s, struct session *old);
+/** Whose recordings and metadata the streams of `s` go by: its own, or those that it waits for. */
+const struct session *session_replace_recorder(const struct session *s);
+void session_replace_take(struct session *s);		/* before the answer */
+void session_replace_done(struct session *s);		/* behind it */
+void session_replace_confirmed(struct session *s);	/* ACK */
+/** `s` drains: who waits for it gets its recordings now; whom it waits for goes on. */
+void session_replace_end(struct session *s);
+void session_replace_unlink(struct session *s);		/* before it is freed */
+/** Who has the recording that an event is about. @param asked  whom the cookie names, NULL: gone. @return NULL: nobody */
+struct session *session_replace_holder(struct sessions *all, struct session *asked, const struct dataplane_event *e);
+
 /* ---- session_srtp.c: who may send what how, and the keys of SDES ---- */
 /** The pool of keyings and the suites. @return NOMEM */
 SRS_MUST_CHECK enum srs_err session_secrets_create(struct sessions *all);
@@ -267,7 +294,6 @@ void session_streams_reap(struct session *s);
 void session_streams_key(struct session *s);	/* what a full ring held up */
 unsigned int session_streams_in(const struct session *s, enum session_stream_state state);
 unsigned int session_streams_n(const struct session *s);
-bool session_streams_bound(const struct session *s, const struct session_recording *r);
 bool session_streams_held(const struct session *s);
 bool session_streams_rekeying(const struct session *s);
 void session_stream_on_event(struct session *s, unsigned int i, const struct dataplane_event *e);

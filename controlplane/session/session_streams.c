@@ -68,6 +68,9 @@ stream_spec_fill(const struct session_stream *st, struct stream_spec *spec)
 static void
 stream_drop(struct session *s, struct session_stream *st, bool port_rests)
 {
+	st->recording->n_bound--;
+	if (st->moving_to != NULL)
+		st->moving_to->n_bound--;
 	media_give(s->all->floor.media, &st->port, port_rests);
 	session_dtls_close(s, st);
 	session_keying_give(s->all, st->keying);
@@ -129,6 +132,7 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 	st->recording = session_recording_for(s, m->label);
 	if (st->recording == NULL)
 		return SRS_ERR_STATE;
+	st->recording->n_bound++;
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
 	st->protection = offer_media_keying(m);
@@ -176,6 +180,8 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 		log_warn("session", "stream_refused", "call_id=%s mline=%u err=%s", s->call_id, mline,
 		         srs_err_name(err));
 		if (st != NULL) {
+			if (st->recording != NULL)
+				st->recording->n_bound--;
 			session_dtls_close(s, st);
 			session_keying_give(s->all, st->keying);
 		}
@@ -332,7 +338,7 @@ session_streams_bind(struct session *s)
 			continue;
 		if (dataplane_stream_bind(s->all->floor.dataplane, st->handle, r->handle, st->moving_number,
 		                          session_cookie(s, COOKIE_STREAM, i)) == SRS_OK)
-			st->moving_to = r;
+			st->moving_to = r, r->n_bound++;
 		else
 			r->next_number--, r->n_streams_ever--;	/* a full ring: tried again with the next event */
 	}
@@ -390,18 +396,6 @@ session_streams_n(const struct session *s)
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++)
 		n += s->streams[i] != NULL;
 	return n;
-}
-
-bool
-session_streams_bound(const struct session *s, const struct session_recording *r)
-{
-	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
-		const struct session_stream *st = s->streams[i];
-
-		if (st != NULL && (st->recording == r || st->moving_to == r))
-			return true;
-	}
-	return false;
 }
 
 bool
@@ -473,10 +467,12 @@ on_bound(struct session *s, struct session_stream *st, const struct dataplane_ev
 		return;
 	if (e->err) {
 		log_warn("session", "bind_refused", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
+		st->moving_to->n_bound--;
 		st->moving_to = NULL;
 		st->unmovable = true;
 		return;
 	}
+	from->n_bound--;
 	st->recording = st->moving_to;
 	st->number = st->moving_number;
 	st->moving_to = NULL;

@@ -77,6 +77,7 @@ dialog_free(struct dialog *d)
 	timer_release(&d->notice);
 	free(d->call_id);
 	free(d->remote_tag);
+	free(d->identity);
 	free(d->local_party);
 	free(d->remote_party);
 	free(d->remote_target);
@@ -125,6 +126,8 @@ dialog_destroy(struct dialog *d)
 	timer_disarm(&d->resend);
 	timer_disarm(&d->give_up);
 	timer_disarm(&d->notice);
+	if (d->established)
+		replaces_ended_add(&s->ended, d->node.hash);
 	textmap_remove(&s->dialogs, &d->node);
 	if (d->next != NULL)
 		d->next->previous = d->previous;
@@ -340,6 +343,7 @@ dialog_accept(struct dialog *d, const char *sdp)
 	d->invite_pending = false;
 	d->state = DIALOG_ACCEPTED;
 	dialog_offer_stale(d);
+	d->established = true;
 	if (d->invite_target != NULL) {		/* RFC 6141 §4.7: the target moves with the 2xx */
 		free(d->remote_target);
 		d->remote_target = d->invite_target;
@@ -464,12 +468,13 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	if (d == NULL)
 		return NULL;
 	d->sip = s;
-	d->path = *from;
+	d->path = d->origin = *from;
 	d->state = DIALOG_OFFERED;
 	d->remote_cseq = m->cseq;
 	snprintf(d->local_tag, sizeof(d->local_tag), "%s", tag);
 	d->call_id = strdup(m->call_id);
 	d->remote_tag = strdup(m->from_tag);
+	d->identity = strdup(conn_identity(s->conns, from));
 	d->remote_party = strdup(message_value(m, "From"));
 	d->remote_target = target_of(m, from);
 	d->record_route = record_route_of(m);
@@ -480,7 +485,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	timer_init(&d->notice, tell_ended, d);
 	dialog_offer_init(d);
 	dialog_heard(d, m);
-	if (d->call_id == NULL || d->remote_tag == NULL || d->remote_party == NULL || d->remote_target == NULL ||
+	if (d->call_id == NULL || d->remote_tag == NULL || d->identity == NULL || d->remote_party == NULL || d->remote_target == NULL ||
 	    d->record_route == NULL || d->local_party == NULL ||
 	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, tag, m->from_tag), d)) {
 		dialog_free(d);
@@ -496,7 +501,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 
 void
 dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-            const char *tag)
+            const char *tag, struct dialog *replaced)
 {
 	char *target = target_of(m, from);
 	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, tag);
@@ -512,6 +517,7 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 	}
 	invite_take(d, m, t);
 	sip_request_view(d->sip, &view, m, from);
+	view.request.replaced = replaced;
 	s->handlers.on_invite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
 }

@@ -35,6 +35,7 @@ struct sip_request {
 	bool require_siprec;		/* Require: siprec */
 	bool contact_sip_src;		/* +sip.src as a Contact parameter, also inside the URI */
 	bool contact_bare_src;		/* ;src of draft-era SRCs */
+	struct dialog *replaced;	/* what a new INVITE takes the place of (RFC 3891): allowed, confirmed, not ended; NULL */
 	enum config_transport transport;
 	struct sockaddr_storage source;	/* where it came from */
 	struct sockaddr_storage local;	/* which of our addresses it came to */

@@ -227,8 +227,9 @@ dialog_offer_init(struct dialog *d)
 
 /* @return false: no memory */
 static bool
-keep(struct dialog_offer *o, const struct dialog_message *m)
+keep(struct dialog *d, const struct dialog_message *m)
 {
+	struct dialog_offer *o = &d->offer;
 	struct span body = m->sdp != NULL ? span_of_text(m->sdp) : m->body;
 	bool accept = m->accept != NULL;
 
@@ -239,7 +240,8 @@ keep(struct dialog_offer *o, const struct dialog_message *m)
 		return false;
 	if (body.len != 0)
 		memcpy(o->body, body.bytes, body.len);
-	if (asprintf(&o->lines, SIP_ALLOW_LINE SIP_SUPPORTED_LINE "%s%s%sContent-Type: %s\r\n%s%s%s", accept ? "Accept: " : "",
+	if (asprintf(&o->lines, SIP_ALLOW_LINE "%s%s%s%sContent-Type: %s\r\n%s%s%s",
+	             sip_supported_line(d->sip), accept ? "Accept: " : "",
 	             accept ? m->accept : SIP_ACCEPT_LINE, accept ? "\r\n" : "",
 	             m->sdp != NULL ? "application/sdp" : m->content_type,
 	             m->content_disposition == NULL ? "" : "Content-Disposition: ",
@@ -258,7 +260,7 @@ dialog_send(struct dialog *d, const struct dialog_message *m)
 		return SRS_ERR_STATE;
 	if (m->sdp == NULL && !d->allows_update)
 		return SRS_ERR_UNSUPPORTED;
-	if (!keep(o, m)) {
+	if (!keep(d, m)) {
 		dialog_offer_drop(d);
 		return SRS_ERR_NOMEM;
 	}

@@ -15,7 +15,7 @@ static const char *const methods_served[] = { "INVITE", "ACK", "CANCEL", "BYE", 
 /* Known to SIP, not served here: 405. Any other: 501. */
 static const char *const methods_known[] = { "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER",
 	                                     "MESSAGE" };
-static const char *const tags_known[] = { "siprec", "record-aware" };
+static const char *const tags_known[] = { "siprec", "record-aware", "replaces" };
 
 static bool
 is_among(const char *text, const char *const *list, size_t n)
@@ -66,6 +66,12 @@ sip_contact_line(const struct conn_path *from, char *out)
 	return out;
 }
 
+const char *
+sip_supported_line(const struct sip *s)
+{
+	return replaces_served(s) ? "Supported: siprec, replaces\r\n" : "Supported: siprec\r\n";
+}
+
 /* ---- answers ---- */
 
 /* Text inside quotes: what would end them is left out. */
@@ -83,14 +89,15 @@ lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_
 	bool ok = a->status < 300;
 	bool offers = strcmp(method, "INVITE") == 0 || strcmp(method, "UPDATE") == 0;
 	bool options = strcmp(method, "OPTIONS") == 0;
+	bool told = options && a->status == 503;	/* what we can, though not now */
 
 	if (offers || options)
 		fputs(sip_contact_line(from, contact), f);
-	if ((ok && (offers || options)) || a->status == 405 || a->status == 501)
+	if ((ok && (offers || options)) || told || a->status == 405 || a->status == 501)
 		fputs(SIP_ALLOW_LINE, f);
-	if (ok && (offers || options))
-		fputs(SIP_SUPPORTED_LINE, f);
-	if ((ok && (offers || options)) || (options && a->status == 503) || a->status == 415)
+	if ((ok && (offers || options)) || told)
+		fputs(sip_supported_line(s), f);
+	if ((ok && (offers || options)) || told || a->status == 415)
 		fputs(SIP_ACCEPT_LINE, f);
 	if ((ok && options) || a->status == 415)
 		fputs("Accept-Encoding: identity\r\n", f);
@@ -243,7 +250,7 @@ sip_request_view_release(struct sip_request_view *v)
 
 /* Unsupported: the tags of Require that we do not know. Empty: all known. */
 static void
-unknown_tags(const struct message *m, char *out, size_t out_len)
+unknown_tags(const struct sip *s, const struct message *m, char *out, size_t out_len)
 {
 	size_t used = 0;
 
@@ -261,6 +268,8 @@ unknown_tags(const struct message *m, char *out, size_t out_len)
 			snprintf(text, sizeof(text), "%.*s", (int)tag.len, (const char *)tag.bytes);
 			for (size_t k = 0; k < sizeof(tags_known) / sizeof(tags_known[0]); k++)
 				known = known || strcasecmp(text, tags_known[k]) == 0;
+			if (strcasecmp(text, "replaces") == 0)
+				known = replaces_served(s);
 			if (!known && used + strlen(text) + 3 < out_len)
 				used += (size_t)snprintf(out + used, out_len - used, "%s%s",
 				                         used == 0 ? "" : ", ", text);
@@ -308,7 +317,7 @@ refused_by_form(struct sip *s, struct transaction *t, const struct message *m, c
 		refuse(s, t, m, from, 416, "the Request-URI must be a sip or sips URI");
 		return true;
 	}
-	unknown_tags(m, unknown, sizeof(unknown));
+	unknown_tags(s, m, unknown, sizeof(unknown));
 	if (unknown[0] != '\0' && strcmp(m->method, "CANCEL") != 0) {
 		snprintf(lines, sizeof(lines), "Unsupported: %s\r\n", unknown);
 		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 420, .lines = lines,
@@ -352,14 +361,14 @@ refused_by_profile(struct sip *s, struct transaction *t, const struct message *m
 
 static void
 on_new_invite(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-              const char *tag)
+              const char *tag, struct dialog *replaced)
 {
 	if (s->closing || s->n_dialogs >= s->dialogs_max) {
 		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
 			   .warning = s->closing ? "the recorder is stopping" : "too many dialogs" });
 		return;
 	}
-	dialog_open(s, m, from, t, tag);
+	dialog_open(s, m, from, t, tag, replaced);
 }
 
 static void
@@ -370,8 +379,7 @@ on_new_options(struct sip *s, const struct message *m, const struct conn_path *f
 	sip_answer(s, t, m->method, from, &(struct sip_answer){
 		.status = status,
 		.warning = status >= 300 ? "no recording session would be accepted now" : NULL,
-		.retry_after_s = status == 503 ? sip_retry_after(s) : 0,
-		.lines = status >= 300 ? SIP_ALLOW_LINE SIP_SUPPORTED_LINE : NULL });
+		.retry_after_s = status == 503 ? sip_retry_after(s) : 0 });
 }
 
 static void
@@ -411,6 +419,7 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 	struct dialog *d = m->to_tag[0] == '\0' ? NULL : dialog_find(s, m);
 	char tag[SIP_TAG_SIZE];
 	bool merged = transaction_is_merged(s->transactions, m);
+	struct replaces_finding replaces;
 	enum srs_err err;
 
 	sip_tag_make(tag);
@@ -436,12 +445,14 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 		refuse(s, t, m, from, 482, "the same request came by another path");
 	else if (m->to_tag[0] != '\0' && d == NULL)
 		refuse(s, t, m, from, 481, "no such dialog");
+	else if (d == NULL && refused_by_profile(s, t, m, from))
+		return;
+	else if (replaces_find(&replaces, s, m, from), replaces.status != 0)
+		refuse(s, t, m, from, replaces.status, replaces.warning);
 	else if (d != NULL)
 		dialog_on_request(d, m, from, t);
-	else if (refused_by_profile(s, t, m, from))
-		return;
 	else if (strcmp(m->method, "INVITE") == 0)
-		on_new_invite(s, m, from, t, tag);
+		on_new_invite(s, m, from, t, tag, replaces.dialog);
 	else if (strcmp(m->method, "OPTIONS") == 0)
 		on_new_options(s, m, from, t);
 	else
@@ -545,6 +556,8 @@ sip_create(struct sip **out, struct reactor *r, const struct config *c, const st
 	counters.refused = &s->counters[SIP_CONN_REFUSED];
 	err = textmap_init(&s->dialogs, s->dialogs_max);
 	if (!err)
+		err = replaces_ended_init(&s->ended, s->dialogs_max, c->sip.t1_ms);
+	if (!err)
 		err = conn_set_create(&s->conns, r, c, &conn_handlers, s, &counters, why, why_len);
 	if (!err)
 		err = transactions_create(&s->transactions, r, s->conns, c->sip.transactions_max, c->sip.t1_ms);
@@ -564,6 +577,7 @@ sip_destroy(struct sip *s)
 		dialogs_destroy(s);
 		textmap_release(&s->dialogs);
 	}
+	replaces_ended_release(&s->ended);
 	transactions_destroy(s->transactions);
 	conn_set_destroy(s->conns);
 	free(s);

@@ -9,6 +9,7 @@
 #include "controlplane/sip/conn.h"
 #include "controlplane/sip/dialog.h"
 #include "controlplane/sip/message.h"
+#include "controlplane/sip/replaces.h"
 #include "controlplane/sip/textmap.h"
 #include "controlplane/sip/transaction.h"
 
@@ -19,7 +20,8 @@
 /* What we serve, in requests and responses alike (RFC 3261 §20.1, §20.5, §20.37). multipart/mixed is not implied by the
  * types in it (RFC 5621 §4). */
 #define SIP_ALLOW_LINE     "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n"
-#define SIP_SUPPORTED_LINE "Supported: siprec\r\n"
+/** "Supported: ..." and its line end. */
+const char *sip_supported_line(const struct sip *s);
 #define SIP_ACCEPT_LINE    "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n"
 
 struct sip {
@@ -30,6 +32,7 @@ struct sip {
 	struct conn_set *conns;
 	struct transactions *transactions;
 	struct textmap dialogs;
+	struct replaces_ended ended;
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;
@@ -111,6 +114,9 @@ struct dialog {
 	char *record_route;			/* comma-separated elements as they came: our route set; "" none */
 	uint32_t remote_cseq, local_cseq;
 	struct conn_path path;			/* how the last request came */
+	struct conn_path origin;		/* how the first one did */
+	char *identity;				/* what its client certificate proved; "" nothing */
+	bool established;			/* a 2xx went out */
 
 	struct transaction *invite;		/* waits for our answer, or for L */
 	uint32_t invite_cseq;
@@ -133,9 +139,9 @@ struct dialog {
 };
 
 struct dialog *dialog_find(const struct sip *s, const struct message *m);
-/** A new INVITE that passed all checks. @param tag  our tag, as in the transaction's head */
+/** A new INVITE that passed all checks. @param tag  our tag, as in the transaction's head. @param replaced  or NULL */
 void dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-                 const char *tag);
+                 const char *tag, struct dialog *replaced);
 /** A request in a dialog that passed all checks but the dialog's own. Takes care of the answer. */
 void dialog_on_request(struct dialog *d, const struct message *m, const struct conn_path *from,
                        struct transaction *t);

@@ -102,11 +102,11 @@ def sent_by_port(data):
 class Client:
     """One peer of the recorder: a UDP socket on a loopback address of its own, or a TCP connection."""
 
-    def __init__(self, port, transport="udp", local_port=5060, host="127.0.0.1"):
+    def __init__(self, port, transport="udp", local_port=5060, host="127.0.0.1", address=None):
         self.transport = transport
         self.target = (host, port)
         n = next(_numbers)
-        self.address = f"127.{64 + os.getpid() % 64}.{(n >> 8) % 256}.{n % 254 + 1}"
+        self.address = address or f"127.{64 + os.getpid() % 64}.{(n >> 8) % 256}.{n % 254 + 1}"
         self.pending = b""
         self.requests = []	# that the recorder sent
         if transport == "udp":
@@ -297,16 +297,18 @@ def media_of(answer_sdp):
 class Call:
     """A recording session of ours: INVITE, ACK, and a socket that sends its RTP from where the offer says."""
 
-    def __init__(self, recorder, call_id, labels=("1", "2"), names=("Alice", "Bob"), transport="udp", extra=(), codec="0 PCMU/8000"):
+    def __init__(self, recorder, call_id, labels=("1", "2"), names=("Alice", "Bob"), transport="udp", extra=(), codec="0 PCMU/8000",
+                 lines=RECORDING_LINES, beside=None):
         self.recorder, self.call_id, self.cseq = recorder, call_id, 1
-        self.client = Client(recorder.port, transport)
+        self.client = Client(recorder.port, transport) if beside is None else \
+            Client(recorder.port, transport, local_port=0, address=beside.client.address)	# another port of that host
         self.sockets = []
         for _ in labels:
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             s.bind((recorder.host, 0))
             self.sockets.append(s)
         offer = sdp(recorder.host, [(s.getsockname()[1], label) for s, label in zip(self.sockets, labels)], extra=extra, codec=codec)
-        self.invite = invite(self.client, call_id, offer, rs_metadata(names, labels) if names else None)
+        self.invite = invite(self.client, call_id, offer, rs_metadata(names, labels) if names else None, lines=lines)
         self.answer = self.client.ask(self.invite)
         self.media = []
         if self.answer is not None:

@@ -33,6 +33,7 @@ static char accepted_sdp[TEXT_MAX];
 static struct sip_refusal refusal;
 static char refusal_warning[300];
 static char hang_up_reason[64];
+static unsigned int n_accepts_before_hang_up;
 
 void
 dialog_accept(struct dialog *d, const char *sdp)
@@ -53,6 +54,7 @@ void
 dialog_end(struct dialog *d, unsigned int cause, const char *reason)
 {
 	n_hang_ups++;
+	n_accepts_before_hang_up = n_accepts;
 	(void)snprintf(hang_up_reason, sizeof(hang_up_reason), "%s", reason);
 }
 
@@ -123,11 +125,11 @@ static struct dataplane_event events[EVENTS_MAX];
 static unsigned int n_events;
 static uint32_t next_handle;
 static int live_streams, live_recordings;
-static enum srs_err refuse_open, refuse_add, fail_open, fail_install, refuse_remove, refuse_seal;
+static enum srs_err refuse_open, refuse_add, fail_open, fail_install, refuse_remove, refuse_seal, refuse_part, fail_part;
 static struct stream_spec last_spec;
 static struct stream_keys last_keys;	/* of stream_add and stream_rekey */
 static unsigned int n_added, n_rekeys;
-static unsigned int n_updates, n_binds, n_parts;
+static unsigned int n_updates, n_binds, n_parts, n_seams;
 static char sealed_reasons[16][64];
 static unsigned int n_sealed;
 static struct {
@@ -171,10 +173,14 @@ dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec
 	return SRS_OK;
 }
 enum srs_err
-dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part_key *key, uint64_t cookie)
+dataplane_part_start(struct dataplane *dp, uint32_t recording, const struct part_key *key, bool seam,
+                     uint64_t cookie)
 {
+	if (refuse_part)
+		return refuse_part;
 	n_parts++;
-	event_post(EVENT_PART_STARTED, SRS_OK, cookie, recording, DATAPLANE_NONE);
+	n_seams += seam;
+	event_post(EVENT_PART_STARTED, fail_part, cookie, recording, DATAPLANE_NONE);
 	return SRS_OK;
 }
 enum srs_err
@@ -302,13 +308,13 @@ fixture_set_up(struct fixture *f)
 	floor.media = f->media;
 	floor.dtls = f->dtls;
 	assert_int_equal(sessions_create(&f->all, &floor), SRS_OK);
-	n_accepts = n_refusals = n_hang_ups = n_events = n_notes = n_updates = n_binds = n_parts = n_sealed = 0;
+	n_accepts = n_refusals = n_hang_ups = n_events = n_notes = n_updates = n_binds = n_parts = n_seams = n_sealed = 0;
 	n_rows_recording = n_rows_sealed = 0;
 	live_streams = live_recordings = 0;
 	n_rekeys = n_added = 0;
 	refuse_rekey = fail_rekey = SRS_OK;
 	missing_suite = SRTP_SUITE_NONE;
-	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = SRS_OK;
+	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = refuse_part = fail_part = SRS_OK;
 	keys_left = 100;
 	armed = NULL;
 	n_datagrams_sent = 0;
@@ -396,6 +402,7 @@ request_of(struct fixture *f, const char *sdp, const char *xml)
 	f->request.identity = "";
 	f->request.src = &f->src;
 	f->request.session_id = f->request.content_disposition = "";
+	f->request.replaced = NULL;
 	f->request.require_siprec = f->request.contact_sip_src = true;
 	from->sin_family = AF_INET;
 	from->sin_port = htons(5060);

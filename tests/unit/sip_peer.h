@@ -32,6 +32,7 @@ struct peer {
 	unsigned int options_status;
 
 	struct dialog *dialog;		/* of the last INVITE */
+	struct dialog *replaced;
 	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended, n_answers;
 	unsigned int answer_status;	/* of the last on_answer() */
 	enum dialog_end how;
@@ -47,6 +48,7 @@ static inline void
 peer_note(struct peer *p, struct dialog *d, const struct sip_request *req)
 {
 	p->dialog = d;
+	p->replaced = req->replaced;
 	p->sip_src = req->contact_sip_src;
 	p->bare_src = req->contact_bare_src;
 	p->require_siprec = req->require_siprec;

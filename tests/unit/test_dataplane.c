@@ -247,8 +247,8 @@ parts_follow_on_and_a_stream_moves_to_another_recording(void **state)
 	px_received(&px, 60);
 	memset(id, 1, sizeof(id));
 	px_key(&px, &key, id, 1);
-	assert_int_equal(dataplane_part_start(px.dp, one, &key, ++px.cookie), SRS_OK);
-	assert_int_equal(dataplane_part_start(px.dp, one, &key, 0), SRS_ERR_STATE);	/* one at a time */
+	assert_int_equal(dataplane_part_start(px.dp, one, &key, true, ++px.cookie), SRS_OK);
+	assert_int_equal(dataplane_part_start(px.dp, one, &key, false, 0), SRS_ERR_STATE);	/* one at a time */
 	assert_int_equal(px_wait(&px, EVENT_PART_STARTED, px.cookie)->err, SRS_OK);
 	for (uint16_t seq = 62; seq < 100; seq++)	/* two lost at the seam */
 		px_rtp(&px, PX_SOURCE, 5004, 20000, 9, seq);
@@ -278,6 +278,9 @@ parts_follow_on_and_a_stream_moves_to_another_recording(void **state)
 	assert_int_equal(frames[0]->part, 0);
 	assert_int_equal(frames[1]->part, 1);
 	assert_int_equal(frames_of(&px, 2, REEL_FRAME_MARK, 4, frames, 256), 1);
+	/* the new part was asked for with a seam: once, and in it */
+	assert_int_equal(frames_of(&px, 1, REEL_FRAME_MARK, REEL_STREAM_NONE, frames, 256), 1);
+	assert_int_equal(frames[0]->part, 1);
 	assert_int_equal(frames_of(&px, 1, REEL_FRAME_RTP, 0, frames, 256), 98);
 	px_close(&px);
 }
