@@ -84,6 +84,7 @@ struct config {
 		uint32_t t1_ms; /* RFC 3261 T1: 500 */
 		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
 		enum config_replaces replaces; /* who may replace a dialog (RFC 3891): its TLS identity, else its host */
+		char *dns_servers; /* for names that requests of ours go to; empty: the system's */
 	} sip;
 	struct {
 		enum config_profile profile; /* default tap */

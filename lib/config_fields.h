@@ -38,7 +38,8 @@ enum config_kind {
 	X(sip, transactions_max, CONFIG_U32, "CAPSTAN_SIP_TRANSACTIONS_MAX", "65536", 64, 4194304, NULL) \
 	X(sip, t1_ms, CONFIG_TIME_MS, "CAPSTAN_SIP_T1_MS", "500", 50, 5000, NULL) \
 	X(sip, retry_after_s, CONFIG_TIME_S, "CAPSTAN_SIP_RETRY_AFTER_S", "10", 1, 3600, NULL) \
-	X(sip, replaces, CONFIG_CHOICE, "CAPSTAN_SIP_REPLACES", "source", CONFIG_REPLACES_SOURCE, 0, "source|identity|off")
+	X(sip, replaces, CONFIG_CHOICE, "CAPSTAN_SIP_REPLACES", "source", CONFIG_REPLACES_SOURCE, 0, "source|identity|off") \
+	X(sip, dns_servers, CONFIG_TEXT, "CAPSTAN_SIP_DNS_SERVERS", "", 0, 511, NULL)
 
 #define CONFIG_MEDIA_FIELDS(X) \
 	X(media, profile, CONFIG_CHOICE, "CAPSTAN_MEDIA_PROFILE", "tap", CONFIG_PROFILE_TAP, 0, "tap|ring|pcap") \

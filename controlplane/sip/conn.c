@@ -876,6 +876,12 @@ conn_listener_address(const struct conn_set *s, unsigned int i)
 	return &s->listeners[i].address;
 }
 
+bool
+conn_is_open(const struct conn_set *s, const struct conn_path *path)
+{
+	return path->transport == CONFIG_UDP || stream_find(s, path->connection) != NULL;
+}
+
 unsigned int
 conn_n_open(const struct conn_set *s)
 {

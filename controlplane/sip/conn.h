@@ -71,6 +71,8 @@ unsigned int conn_n_listeners(const struct conn_set *s);
 /** The address that listener `i` is bound to (port 0 in the config: what the system chose). */
 const struct sockaddr_storage *conn_listener_address(const struct conn_set *s, unsigned int i);
 unsigned int conn_n_open(const struct conn_set *s);
+/** Does the connection by which this came still stand? UDP: always. */
+bool conn_is_open(const struct conn_set *s, const struct conn_path *path);
 
 /* ---- addresses, as SIP writes them ---- */
 /** Numeric IPv4 or IPv6, brackets allowed. @return INVALID for anything else, host names included */

@@ -515,6 +515,7 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 			   .warning = readable ? "no memory for a dialog" : "the Contact holds no URI" });
 		return;
 	}
+	dialog_hop_learn(d);
 	invite_take(d, m, t);
 	sip_request_view(d->sip, &view, m, from);
 	view.request.replaced = replaced;

@@ -8,7 +8,6 @@
 #include "controlplane/sip/sip.h"
 #include "lib/srs_log.h"
 
-#define SIP_PORT     5060
 #define BRANCH_SIZE  (7 + SIP_TAG_SIZE)
 #define FORWARDS_MAX 70
 
@@ -106,46 +105,6 @@ route_make(struct route *r, const struct dialog *d)
 	return r->uri != NULL && r->routes != NULL && r->next_hop != NULL;
 }
 
-/* The next hop's address when it is numeric. A host name is not resolved here: then the request goes the way the
- * peer's last one came. @return false: not numeric */
-static bool
-hop_address(const char *uri, enum config_transport like, struct sockaddr_storage *remote,
-            enum config_transport *transport)
-{
-	osip_uri_t *u = NULL;
-	osip_uri_param_t *p = NULL;
-	unsigned long port;
-	bool numeric = false;
-
-	if (osip_uri_init(&u) != OSIP_SUCCESS)
-		return false;
-	if (osip_uri_parse(u, uri) == OSIP_SUCCESS && u->host != NULL) {
-		port = u->port == NULL ? SIP_PORT : strtoul(u->port, NULL, 10);
-		numeric = port != 0 && port <= UINT16_MAX &&
-		          conn_address_read(remote, u->host, (uint16_t)port) == SRS_OK;
-		osip_uri_uparam_get_byname(u, (char[]){ "transport" }, &p);
-	}
-	*transport = like;
-	if (p != NULL && p->gvalue != NULL && strcasecmp(p->gvalue, "tcp") == 0)
-		*transport = CONFIG_TCP;
-	else if (p != NULL && p->gvalue != NULL && strcasecmp(p->gvalue, "udp") == 0)
-		*transport = CONFIG_UDP;
-	osip_uri_free(u);
-	return numeric;
-}
-
-static void
-path_make(const struct dialog *d, const char *next_hop, struct conn_path *to)
-{
-	struct sockaddr_storage remote;
-	enum config_transport transport;
-
-	if (hop_address(next_hop, d->path.transport, &remote, &transport) &&
-	    conn_path_to(d->sip->conns, transport, &remote, &d->path, to) == SRS_OK)
-		return;
-	*to = d->path;
-}
-
 /* What one request differs in from the next. */
 struct request {
 	const char *method;
@@ -211,13 +170,13 @@ request_text(const struct dialog *d, const struct request *q, const struct route
 
 /* @return malloc'ed text, and where it goes; NULL: no memory */
 static char *
-request_make(const struct dialog *d, const struct request *q, struct conn_path *to, size_t *len)
+request_make(struct dialog *d, const struct request *q, struct conn_path *to, size_t *len)
 {
 	struct route r;
 	char *text = NULL;
 
 	if (route_make(&r, d)) {
-		path_make(d, r.next_hop, to);
+		dialog_path_make(d, r.next_hop, to);
 		text = request_text(d, q, &r, to, len);
 	}
 	route_release(&r);

@@ -560,6 +560,8 @@ sip_create(struct sip **out, struct reactor *r, const struct config *c, const st
 	if (!err)
 		err = conn_set_create(&s->conns, r, c, &conn_handlers, s, &counters, why, why_len);
 	if (!err)
+		err = resolver_create(&s->resolver, r, c->sip.dns_servers, why, why_len);
+	if (!err)
 		err = transactions_create(&s->transactions, r, s->conns, c->sip.transactions_max, c->sip.t1_ms);
 	if (err)
 		sip_destroy(s);
@@ -579,6 +581,7 @@ sip_destroy(struct sip *s)
 	}
 	replaces_ended_release(&s->ended);
 	transactions_destroy(s->transactions);
+	resolver_destroy(s->resolver);
 	conn_set_destroy(s->conns);
 	free(s);
 }

@@ -10,6 +10,7 @@
 #include "controlplane/sip/dialog.h"
 #include "controlplane/sip/message.h"
 #include "controlplane/sip/replaces.h"
+#include "controlplane/sip/resolver.h"
 #include "controlplane/sip/textmap.h"
 #include "controlplane/sip/transaction.h"
 
@@ -30,6 +31,7 @@ struct sip {
 	struct dialog_handlers handlers;
 	void *ctx;
 	struct conn_set *conns;
+	struct resolver *resolver;
 	struct transactions *transactions;
 	struct textmap dialogs;
 	struct replaces_ended ended;
@@ -159,6 +161,12 @@ struct span dialog_sdp_of(const struct message *m);
 void dialog_heard(struct dialog *d, const struct message *m);
 /** RFC 3261 §12.2.1.2, §12.2.2, RFC 6141 §4: this message moves the remote target. */
 void dialog_target_move(struct dialog *d, const struct message *m);
+
+/* ---- dialog_hop.c ---- */
+/** To a number, there; to a name, the way the peer came while that stands, else where DNS says. */
+void dialog_path_make(struct dialog *d, const char *next_hop, struct conn_path *to);
+/** A dialog begins: should its next hop be a name, DNS is asked now, since a request of ours does not wait for it. */
+void dialog_hop_learn(struct dialog *d);
 
 /* ---- dialog_request.c ---- */
 /** Send a request in the dialog. @param lines more header lines. @param body sent as it is. @return NULL: not sent */
