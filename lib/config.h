@@ -162,6 +162,10 @@ struct config {
 		enum config_verify client_verify; /* default none */
 		uint32_t handshakes_max; /* under way at once: 256 */
 	} tls;
+	struct {
+		uint32_t min_se_s; /* the least Session-Expires that is taken, RFC 4028: 90 */
+		uint32_t expires_s; /* asked of SRCs that support timers and name none; 0: nothing is asked */
+	} session;
 	struct config_src *srcs; /* YAML list `src`, in its order, the default profile not among them */
 	unsigned int n_srcs;
 	struct config_src *src_default; /* never NULL */

@@ -123,15 +123,20 @@ enum config_kind {
 	  "none|request|require") \
 	X(tls, handshakes_max, CONFIG_U32, "CAPSTAN_TLS_HANDSHAKES_MAX", "256", 1, 65536, NULL)
 
+#define CONFIG_SESSION_FIELDS(X) \
+	X(session, min_se_s, CONFIG_TIME_S, "CAPSTAN_SESSION_MIN_SE_S", "90", 90, 86400, NULL) \
+	X(session, expires_s, CONFIG_TIME_S, "CAPSTAN_SESSION_EXPIRES_S", "0", 0, 86400, NULL)
+
 /* Sections of the file, and the settings of each. */
 #define CONFIG_SECTIONS(X) \
 	X(node, CONFIG_NODE_FIELDS) X(sip, CONFIG_SIP_FIELDS) X(media, CONFIG_MEDIA_FIELDS) \
 	X(limits, CONFIG_LIMITS_FIELDS) X(storage, CONFIG_STORAGE_FIELDS) X(keys, CONFIG_KEYS_FIELDS) \
-	X(http, CONFIG_HTTP_FIELDS) X(srtp, CONFIG_SRTP_FIELDS) X(tls, CONFIG_TLS_FIELDS)
+	X(http, CONFIG_HTTP_FIELDS) X(srtp, CONFIG_SRTP_FIELDS) X(tls, CONFIG_TLS_FIELDS) \
+	X(session, CONFIG_SESSION_FIELDS)
 #define CONFIG_FIELDS(X) \
 	CONFIG_NODE_FIELDS(X) CONFIG_SIP_FIELDS(X) CONFIG_MEDIA_FIELDS(X) CONFIG_LIMITS_FIELDS(X) \
 	CONFIG_STORAGE_FIELDS(X) CONFIG_KEYS_FIELDS(X) CONFIG_HTTP_FIELDS(X) CONFIG_SRTP_FIELDS(X) \
-	CONFIG_TLS_FIELDS(X)
+	CONFIG_TLS_FIELDS(X) CONFIG_SESSION_FIELDS(X)
 
 /* Settings of an entry of the list `src`. No default (NULL): that of the whole recorder. */
 #define CONFIG_SRC_FIELDS(X) \

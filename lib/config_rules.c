@@ -418,6 +418,15 @@ rules_tls(const struct config *c, const struct config_draft *d, char *why, size_
 }
 
 static enum srs_err
+rules_session(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
+{
+	if (c->session.expires_s != 0 && c->session.expires_s < c->session.min_se_s)
+		return REFUSE(session_expires_s, "%u is less than session.min_se_s (%u); 0 asks for nothing",
+		              c->session.expires_s, c->session.min_se_s);
+	return SRS_OK;
+}
+
+static enum srs_err
 rules_storage(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
 {
 	for (unsigned int i = 0; i < c->storage.n_devices; i++) {
@@ -453,7 +462,7 @@ config_rules_apply(struct config *c, const struct config_draft *d, char *why, si
 {
 	static enum srs_err (*const rules[])(const struct config *, const struct config_draft *, char *, size_t) = {
 		rules_node, rules_sip, rules_media, rules_limits, rules_storage, rules_http,
-		rules_tls,
+		rules_tls, rules_session,
 	};
 	enum srs_err err = derive(c);
 

@@ -444,6 +444,39 @@ on_confirmed(void *ctx, struct dialog *d, struct span body)
 	session_settle(s);
 }
 
+/* Our description again, the same version. Not while an answer of ours is due: it will bring the next one. */
+static char *
+on_describe(void *ctx, struct dialog *d)
+{
+	struct session *s = dialog_user(d);
+	char *whole = NULL;
+
+	(void)ctx;
+	if (s == NULL || s->answer_due || session_edge_of(s->state, EV_DESCRIBE) == NULL || session_answer_make(s, &whole))
+		return NULL;
+	return whole;
+}
+
+/* A peer may bring other keys or ports in its answer than it had before. One that cannot be read changes nothing. */
+static void
+on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp)
+{
+	struct sessions *all = ctx;
+	struct session *s = dialog_user(d);
+	const char *why = "there is none";
+
+	if (s == NULL || status >= 300 || session_edge_of(s->state, EV_CONFIRMED) == NULL)
+		return;
+	if (sdp.len == 0 || offer_parse(&all->offer, sdp, &why)) {
+		log_warn("session", "no_answer", "call_id=%s why=\"%s\"", s->call_id, why);
+		return;
+	}
+	s->offered = true;
+	all->answer_body = sdp;
+	(void)session_dispatch(s, EV_CONFIRMED);
+	session_settle(s);
+}
+
 static void
 on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 {
@@ -476,6 +509,8 @@ sessions_handlers(void)
 		.on_confirmed = on_confirmed,
 		.on_ended = on_ended,
 		.on_options = on_options,
+		.on_answer = on_answer,
+		.on_describe = on_describe,
 	};
 
 	return &handlers;

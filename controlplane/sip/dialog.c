@@ -22,6 +22,7 @@ dialog_end_name(enum dialog_end how)
 	case DIALOG_END_LOCAL: return "local";
 	case DIALOG_END_NO_ACK: return "no_ack";
 	case DIALOG_END_GONE: return "src_gone";
+	case DIALOG_END_EXPIRED: return "session_expired";
 	}
 	return "unknown";
 }
@@ -85,6 +86,7 @@ dialog_free(struct dialog *d)
 	free(d->invite_target);
 	accepted_drop(d);
 	dialog_offer_release(d);
+	dialog_timer_release(d);
 	free(d->reason_text);
 	free(d);
 }
@@ -123,6 +125,7 @@ dialog_destroy(struct dialog *d)
 	forget(&d->bye);
 	forget(&d->probe);
 	dialog_offer_release(d);
+	dialog_timer_release(d);
 	timer_disarm(&d->resend);
 	timer_disarm(&d->give_up);
 	timer_disarm(&d->notice);
@@ -204,6 +207,7 @@ invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 	d->invite_cseq = m->cseq;
 	d->invite_pending = true;
 	d->invite_had_offer = dialog_sdp_of(m).len != 0;
+	timer_ask_read(&d->invite_asks, m);
 	free(d->invite_target);
 	d->invite_target = dialog_uri_of(message_value(m, "Contact"));
 	arm(d, &d->give_up, ANSWER_MS_MAX);
@@ -319,13 +323,14 @@ give_up_due(void *ctx)
 }
 
 static char *
-record_route_line(const struct dialog *d)
+accept_lines(struct dialog *d)
 {
-	char *line = NULL;
+	bool routed = d->record_route[0] != '\0';
+	char timer[TIMER_LINES_MAX], *lines;
 
-	if (d->record_route[0] == '\0')
-		return strdup("");
-	return asprintf(&line, "Record-Route: %s\r\n", d->record_route) < 0 ? NULL : line;
+	dialog_timer_agree(d, &d->invite_asks, timer);
+	return asprintf(&lines, "%s%s%s%s", routed ? "Record-Route: " : "", d->record_route, routed ? "\r\n" : "",
+	                timer) < 0 ? NULL : lines;
 }
 
 void
@@ -338,7 +343,7 @@ dialog_accept(struct dialog *d, const char *sdp)
 	if (!d->invite_pending || (d->state != DIALOG_OFFERED && d->state != DIALOG_CONFIRMED &&
 	                           d->state != DIALOG_ACCEPTED))
 		return;
-	lines = record_route_line(d);
+	lines = accept_lines(d);
 	a.lines = lines;
 	d->invite_pending = false;
 	d->state = DIALOG_ACCEPTED;
@@ -484,6 +489,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	timer_init(&d->give_up, give_up_due, d);
 	timer_init(&d->notice, tell_ended, d);
 	dialog_offer_init(d);
+	dialog_timer_init(d);
 	dialog_heard(d, m);
 	if (d->call_id == NULL || d->remote_tag == NULL || d->identity == NULL || d->remote_party == NULL || d->remote_target == NULL ||
 	    d->record_route == NULL || d->local_party == NULL ||
@@ -599,7 +605,8 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	bool offers = update && dialog_sdp_of(m).len != 0;
 	struct sip_answer a = { .status = 200 };
 	struct sip_request_view view;
-	char *sdp = NULL;
+	struct timer_ask asked;
+	char *sdp = NULL, lines[TIMER_LINES_MAX];
 
 	if (!update && message_has(m, "Info-Package")) {
 		answer(d, t, m, 469, "no Info-Package is served");
@@ -624,6 +631,9 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 			a.warning = "the body was not taken: its type or content is not one that is recorded";
 		a.sdp = NULL;
 	} else if (update) {
+		timer_ask_read(&asked, m);
+		dialog_timer_agree(d, &asked, lines);
+		a.lines = lines;
 		dialog_target_move(d, m);
 		if (offers)
 			dialog_offer_stale(d);

@@ -92,7 +92,8 @@ const char *dialog_call_id(const struct dialog *d);
 const char *dialog_local_tag(const struct dialog *d);
 const char *dialog_remote_tag(const struct dialog *d);
 
-enum dialog_end { DIALOG_END_BYE, DIALOG_END_CANCELLED, DIALOG_END_LOCAL, DIALOG_END_NO_ACK, DIALOG_END_GONE };
+enum dialog_end { DIALOG_END_BYE, DIALOG_END_CANCELLED, DIALOG_END_LOCAL, DIALOG_END_NO_ACK, DIALOG_END_GONE,
+                  DIALOG_END_EXPIRED };
 const char *dialog_end_name(enum dialog_end how);	/* "bye", "cancelled", ... : the recording's reason */
 
 struct dialog_handlers {
@@ -112,6 +113,10 @@ struct dialog_handlers {
 	 * own offers kept crossing ours, or one of theirs was applied meanwhile: then describe anew. 408 and 481
 	 * end the dialog by themselves: on_ended() comes instead. dialog_send() may be called from here. May be NULL. */
 	void (*on_answer)(void *ctx, struct dialog *d, unsigned int status, struct span sdp);
+	/** A session timer is to be refreshed, and only a re-INVITE can do it: the current description, with the same
+	 * version (RFC 4028 §7.4). malloc'd, taken over and wiped. NULL: not now. An answer with SDP comes by on_answer(),
+	 * a refusal does not. May be NULL. */
+	char *(*on_describe)(void *ctx, struct dialog *d);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */
 	void (*on_ended)(void *ctx, struct dialog *d, enum dialog_end how);
 	/** Out-of-dialog OPTIONS: 200, or 503 when no call would be taken now. */

@@ -1,5 +1,6 @@
-/* Our own offers in a dialog, by UPDATE or re-INVITE (RFC 3261 §14.1, RFC 3311 §5.1), and what else goes the same way.
- * One at a time. Whatever the peer answers but 2xx leaves the session as it was. */
+/* Our own offers in a dialog, by UPDATE or re-INVITE (RFC 3261 §14.1, RFC 3311 §5.1), and what else goes the same way:
+ * snapshot requests and refreshes of the session timer. One at a time; a refresh under way holds up what dialog_send()
+ * brings. Whatever the peer answers but 2xx leaves the session as it was. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,6 @@
 #define TRIES_MAX        5
 #define GLARE_WAIT_STEPS 200	/* RFC 3261 §14.1: 0 to 2 s in steps of 10 ms, for we never chose the Call-ID */
 #define GLARE_STEP_MS    10
-
-static void offer_try(struct dialog *d);
 
 static void
 arm(struct dialog *d, uint64_t after_ms)
@@ -36,7 +35,7 @@ dialog_takes_snapshot_request(const struct dialog *d)
 bool
 dialog_offer_is_open(const struct dialog *d)
 {
-	return d->offer.transaction != NULL && (d->offer.has_sdp || d->offer.is_invite);
+	return d->offer.transaction != NULL && d->offer.offers;
 }
 
 void
@@ -86,32 +85,83 @@ finish(struct dialog *d, unsigned int status, struct span sdp)
 
 /* ---- answers ---- */
 
-static void
-wait_and_try_again(struct dialog *d)
+static uint64_t
+glare_wait_ms(void)
 {
-	arm(d, (uint64_t)arc4random_uniform(GLARE_WAIT_STEPS + 1) * GLARE_STEP_MS);
+	return (uint64_t)arc4random_uniform(GLARE_WAIT_STEPS + 1) * GLARE_STEP_MS;
 }
 
-/* A final answer other than 2xx. `m` is NULL when none came: 408, or 503 for a broken transport. */
+/* 405 and 501 say so whatever Allow said. @return whether there is another way */
+static bool
+method_is_refused(struct dialog *d, unsigned int status)
+{
+	bool refused = !d->offer.is_invite && (status == 405 || status == 501);
+
+	if (refused)
+		d->allows_update = false;
+	return refused;
+}
+
+/* `m` is NULL when no answer came: 408, or 503 for a broken transport. @return the same makes sense once more, at once */
+static bool
+is_worth_another(struct dialog *d, unsigned int status, const struct message *m)
+{
+	return method_is_refused(d, status) || (status == 422 && m != NULL && dialog_timer_raise(d, m));
+}
+
+static void
+refresh_answered(struct dialog *d, unsigned int status, const struct message *m)
+{
+	struct sip *s = d->sip;
+	struct span sdp = status < 300 ? dialog_sdp_of(m) : span_of("", 0);
+
+	if (status < 300) {
+		if (sdp.len != 0 && s->handlers.on_answer != NULL)
+			s->handlers.on_answer(s->ctx, d, status, sdp);
+	} else if (is_worth_another(d, status, m) || status == 491) {
+		dialog_timer_retry(d, status == 491 ? glare_wait_ms() : 0);
+	} else {
+		dialog_timer_refused(d, status);
+	}
+	if (d->offer.in_hand)
+		arm(d, 0);	/* what waited for the refresh */
+}
+
 static void
 refused(struct dialog *d, unsigned int status, const struct message *m)
 {
 	struct dialog_offer *o = &d->offer;
-	bool method = status == 405 || status == 501;
+	bool more = o->tries < TRIES_MAX;
 
-	if (status == 481 || status == 408) {	/* RFC 3261 §12.2.1.2: the peer does not know the dialog, or is gone */
-		dialog_end_as(d, DIALOG_END_GONE, status, status == 481 ? "the recording client does not know the dialog"
-		                                                         : "the recording client does not answer");
-		return;
-	}
 	log_info("dialog", "offer_refused", "call_id=%s status=%u", d->call_id, status);
-	if (status == 491 && o->tries < TRIES_MAX) {
-		wait_and_try_again(d);
-	} else if (method && !o->is_invite && o->has_sdp && o->tries < TRIES_MAX) {
-		d->allows_update = false;	/* whatever its Allow said */
+	if (status == 491 && more)
+		arm(d, glare_wait_ms());
+	else if (is_worth_another(d, status, m) && more && (o->has_sdp || d->allows_update))
 		arm(d, 0);
-	} else {
+	else
 		finish(d, status, span_of("", 0));
+}
+
+/* What has to be done for any final answer. */
+static void
+take(struct dialog *d, struct transaction *t, unsigned int status, const struct message *m)
+{
+	struct dialog_offer *o = &d->offer;
+	bool ok = status < 300;
+
+	o->transaction = NULL;
+	timer_disarm(&o->due);
+	if (m != NULL)
+		dialog_heard(d, m);
+	if (ok) {
+		dialog_target_move(d, m);
+		dialog_timer_granted(d, m);
+	}
+	if (ok && o->is_invite) {
+		o->accepted = t;
+		dialog_ack_send(d, m);
+	} else {
+		transaction_user_set(t, NULL);
 	}
 }
 
@@ -119,32 +169,24 @@ static void
 answered(void *ctx, struct transaction *t, unsigned int status, const struct message *m)
 {
 	struct dialog *d = ctx;
-	struct dialog_offer *o = &d->offer;
-	bool ok = status >= 200 && status < 300;
+	bool refresh = d->offer.refreshes;
 
 	if (status < 200)
 		return;
-	if (t != o->transaction) {	/* a 2xx again: its ACK was lost */
-		if (ok && m != NULL)
+	if (t != d->offer.transaction) {	/* a 2xx again: its ACK was lost */
+		if (status < 300 && m != NULL)
 			dialog_ack_send(d, m);
 		return;
 	}
-	o->transaction = NULL;
-	timer_disarm(&o->due);
-	if (m != NULL && d->state == DIALOG_CONFIRMED)
-		dialog_heard(d, m);
-	if (ok && m != NULL) {
-		dialog_target_move(d, m);
-		if (o->is_invite)
-			dialog_ack_send(d, m);
-	}
-	if (ok && o->is_invite)
-		o->accepted = t;
-	else
-		transaction_user_set(t, NULL);
+	take(d, t, status, m);
 	if (d->state == DIALOG_ENDING)
 		dialog_settle(d);
-	else if (ok)
+	else if (status == 481 || status == 408)	/* RFC 3261 §12.2.1.2: it does not know the dialog, or is gone */
+		dialog_end_as(d, DIALOG_END_GONE, status, status == 481 ? "the recording client does not know the dialog"
+		                                                         : "the recording client does not answer");
+	else if (refresh)
+		refresh_answered(d, status, m);
+	else if (status < 300)
 		finish(d, status, dialog_sdp_of(m));
 	else
 		refused(d, status, m);
@@ -161,21 +203,24 @@ done(void *ctx, struct transaction *t)
 
 /* ---- sending ---- */
 
-/* @return false: nothing was sent */
+/* By UPDATE where it is allowed. @return false: nothing was sent */
 static bool
-send_now(struct dialog *d)
+send_now(struct dialog *d, const char *lines, struct span body, bool offers)
 {
 	struct transaction_user user = { .on_response = answered, .on_done = done, .ctx = d };
 	struct dialog_offer *o = &d->offer;
-	bool invite = !d->allows_update;
+	char timer[TIMER_LINES_MAX], *all;
 
-	o->tries++;
-	o->is_invite = invite;
-	o->transaction = dialog_request_send(d, invite ? "INVITE" : "UPDATE", o->lines, span_of(o->body, o->body_len),
-	                                     &user);
+	dialog_timer_lines(d, timer);
+	if (asprintf(&all, SIP_ALLOW_LINE "%s%s%s", sip_supported_line(d->sip), timer, lines) < 0)
+		return false;
+	o->is_invite = !d->allows_update;
+	o->offers = offers;
+	o->transaction = dialog_request_send(d, o->is_invite ? "INVITE" : "UPDATE", all, body, &user);
+	free(all);
 	if (o->transaction == NULL)
 		return false;
-	if (invite) {
+	if (o->is_invite) {
 		if (o->accepted != NULL)	/* whoever takes this one has the ACK of that */
 			transaction_user_set(o->accepted, NULL);
 		o->accepted = NULL;
@@ -183,6 +228,16 @@ send_now(struct dialog *d)
 		arm(d, (uint64_t)SIP_LIFE_OF_T1 * d->sip->config->sip.t1_ms);
 	}
 	return true;
+}
+
+static bool
+send_in_hand(struct dialog *d)
+{
+	struct dialog_offer *o = &d->offer;
+
+	o->tries++;
+	o->refreshes = false;
+	return send_now(d, o->lines, span_of(o->body, o->body_len), o->has_sdp);
 }
 
 /* May we offer now? RFC 3261 §14.1: not while an INVITE is under way in either direction. */
@@ -200,10 +255,10 @@ offer_try(struct dialog *d)
 
 	if (o->stale && o->has_sdp)
 		finish(d, 491, span_of("", 0));
-	else if (is_our_turn(d) && !send_now(d))
+	else if (is_our_turn(d) && !send_in_hand(d))
 		finish(d, 503, span_of("", 0));
 	else if (o->transaction == NULL && o->tries++ < TRIES_MAX)
-		wait_and_try_again(d);
+		arm(d, glare_wait_ms());
 	else if (o->transaction == NULL)
 		finish(d, 491, span_of("", 0));
 }
@@ -227,9 +282,8 @@ dialog_offer_init(struct dialog *d)
 
 /* @return false: no memory */
 static bool
-keep(struct dialog *d, const struct dialog_message *m)
+keep(struct dialog_offer *o, const struct dialog_message *m)
 {
-	struct dialog_offer *o = &d->offer;
 	struct span body = m->sdp != NULL ? span_of_text(m->sdp) : m->body;
 	bool accept = m->accept != NULL;
 
@@ -240,8 +294,7 @@ keep(struct dialog *d, const struct dialog_message *m)
 		return false;
 	if (body.len != 0)
 		memcpy(o->body, body.bytes, body.len);
-	if (asprintf(&o->lines, SIP_ALLOW_LINE "%s%s%s%sContent-Type: %s\r\n%s%s%s",
-	             sip_supported_line(d->sip), accept ? "Accept: " : "",
+	if (asprintf(&o->lines, "%s%s%sContent-Type: %s\r\n%s%s%s", accept ? "Accept: " : "",
 	             accept ? m->accept : SIP_ACCEPT_LINE, accept ? "\r\n" : "",
 	             m->sdp != NULL ? "application/sdp" : m->content_type,
 	             m->content_disposition == NULL ? "" : "Content-Disposition: ",
@@ -255,20 +308,43 @@ enum srs_err
 dialog_send(struct dialog *d, const struct dialog_message *m)
 {
 	struct dialog_offer *o = &d->offer;
+	bool waits = o->transaction != NULL && o->refreshes;
 
-	if (!is_our_turn(d) || o->in_hand || o->transaction != NULL)
+	if (!is_our_turn(d) || o->in_hand || (o->transaction != NULL && !waits))
 		return SRS_ERR_STATE;
 	if (m->sdp == NULL && !d->allows_update)
 		return SRS_ERR_UNSUPPORTED;
-	if (!keep(d, m)) {
+	if (!keep(o, m)) {
 		dialog_offer_drop(d);
 		return SRS_ERR_NOMEM;
 	}
 	o->in_hand = true;
 	o->stale = false;
 	o->tries = 0;
-	if (send_now(d))
+	if (waits || send_in_hand(d))
 		return SRS_OK;
 	dialog_offer_drop(d);
 	return SRS_ERR_IO;
+}
+
+enum srs_err
+dialog_refresh_send(struct dialog *d)
+{
+	struct dialog_offer *o = &d->offer;
+	struct sip *s = d->sip;
+	char *sdp;
+	bool sent;
+
+	if (!is_our_turn(d) || o->transaction != NULL || o->in_hand)
+		return SRS_ERR_STATE;
+	o->refreshes = true;
+	if (d->allows_update)	/* without an offer: RFC 4028 §7.4 */
+		return send_now(d, "", span_of("", 0), false) ? SRS_OK : SRS_ERR_IO;
+	sdp = s->handlers.on_describe == NULL ? NULL : s->handlers.on_describe(s->ctx, d);
+	if (sdp == NULL)
+		return SRS_ERR_STATE;
+	sent = send_now(d, SIP_ACCEPT_LINE "Content-Type: application/sdp\r\n", span_of_text(sdp), true);
+	secret_wipe(sdp, strlen(sdp));
+	free(sdp);
+	return sent ? SRS_OK : SRS_ERR_IO;
 }

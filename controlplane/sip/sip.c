@@ -15,7 +15,7 @@ static const char *const methods_served[] = { "INVITE", "ACK", "CANCEL", "BYE", 
 /* Known to SIP, not served here: 405. Any other: 501. */
 static const char *const methods_known[] = { "REGISTER", "PRACK", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER",
 	                                     "MESSAGE" };
-static const char *const tags_known[] = { "siprec", "record-aware", "replaces" };
+static const char *const tags_known[] = { "siprec", "record-aware", "replaces", "timer" };
 
 static bool
 is_among(const char *text, const char *const *list, size_t n)
@@ -69,7 +69,7 @@ sip_contact_line(const struct conn_path *from, char *out)
 const char *
 sip_supported_line(const struct sip *s)
 {
-	return replaces_served(s) ? "Supported: siprec, replaces\r\n" : "Supported: siprec\r\n";
+	return replaces_served(s) ? "Supported: siprec, replaces, timer\r\n" : "Supported: siprec, timer\r\n";
 }
 
 /* ---- answers ---- */
@@ -305,6 +305,7 @@ static bool
 refused_by_form(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from)
 {
 	char unknown[256], lines[300];
+	struct timer_ask timer;
 
 	if (!IS_AMONG(m->method, methods_served)) {
 		bool known = IS_AMONG(m->method, methods_known);
@@ -331,6 +332,15 @@ refused_by_form(struct sip *s, struct transaction *t, const struct message *m, c
 	if (m->body.len != 0 && message_value(m, "Content-Type")[0] == '\0') {
 		refuse(s, t, m, from, 400, "a body needs a Content-Type");
 		return true;
+	}
+	if (strcmp(m->method, "INVITE") == 0 || strcmp(m->method, "UPDATE") == 0) {
+		timer_ask_read(&timer, m);
+		if (timer_ask_is_too_small(&timer, s->config->session.min_se_s)) {
+			snprintf(lines, sizeof(lines), "Min-SE: %u\r\n", s->config->session.min_se_s);
+			sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 422, .lines = lines,
+				   .warning = "Session-Expires is too small: see Min-SE" });
+			return true;
+		}
 	}
 	if (!type_is_served(m) || !encoding_is_served(m)) {
 		refuse(s, t, m, from, 415, "the body's type or encoding is not supported: see Accept");

@@ -8,6 +8,7 @@
 
 #include "controlplane/sip/conn.h"
 #include "controlplane/sip/dialog.h"
+#include "controlplane/sip/dialog_timer.h"
 #include "controlplane/sip/message.h"
 #include "controlplane/sip/replaces.h"
 #include "controlplane/sip/resolver.h"
@@ -94,8 +95,8 @@ struct dialog_offer {
 	struct transaction *transaction;	/* under way */
 	struct transaction *accepted;		/* a re-INVITE whose 2xx may come again (RFC 6026 §7.2) */
 	bool in_hand;		/* dialog_send() was called, on_answer() was not: under way, or waiting for its next try */
-	bool is_invite;		/* what is under way */
-	bool has_sdp;
+	bool is_invite, offers, refreshes;	/* what is under way */
+	bool has_sdp;		/* what is in hand */
 	bool stale;		/* an offer of theirs was applied since */
 	unsigned int tries;
 	char *lines;		/* Content-*, Accept */
@@ -132,6 +133,8 @@ struct dialog {
 
 	struct transaction *bye, *probe;
 	struct dialog_offer offer;
+	struct dialog_timer timer;
+	struct timer_ask invite_asks;
 	bool allows_update, accepts_request;	/* as last heard in Allow, Accept */
 	bool told;				/* on_ended() was called, or never will be */
 	enum dialog_end how;
@@ -181,6 +184,8 @@ char *dialog_uri_of(const char *value);
 
 /* ---- dialog_offer.c ---- */
 void dialog_offer_init(struct dialog *d);
+/** Refresh the session: an UPDATE, or a re-INVITE with what on_describe() gives. @return STATE: not now; IO */
+SRS_MUST_CHECK enum srs_err dialog_refresh_send(struct dialog *d);
 /** Is an offer of ours without its answer? Then theirs get 491. */
 bool dialog_offer_is_open(const struct dialog *d);
 /** An offer of theirs was applied: what waits to be sent again describes the past. */

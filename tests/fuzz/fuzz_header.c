@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static const char *const names[] = { "Contact", "Record-Route", "Route", "Require", "Supported", "Allow", "Accept", "Via",
 	                             "CSeq", "Content-Length", "Call-ID", "Timestamp", "Content-Type", "Max-Forwards",
-	                             "Session-ID", "Reason" };
+	                             "Session-ID", "Reason", "Session-Expires", "Min-SE" };
 #define N_NAMES (sizeof(names) / sizeof(names[0]))
 
 static char *
@@ -138,6 +138,24 @@ response_is_whole(const struct message *m, const char *name)
 	free(head);
 }
 
+/* RFC 4028: what is read stands in the digits and in the parameter, and nothing but numbers refuses. */
+static void
+timer_is_what_it_says(const struct message *m)
+{
+	const char *expires = message_value(m, "Session-Expires");
+	struct timer_ask a;
+
+	timer_ask_read(&a, m);
+	if (a.interval_s > INT32_MAX || a.min_s > INT32_MAX || (a.interval_s != 0 && !isdigit((unsigned char)expires[0])))
+		abort();
+	if (a.interval_s != 0 && a.interval_s < INT32_MAX && strtoull(expires, NULL, 10) != a.interval_s)
+		abort();
+	if (a.refresher != REFRESHER_OPEN && strcasestr(expires, a.refresher == REFRESHER_UAC ? "uac" : "uas") == NULL)
+		abort();
+	if (timer_ask_is_too_small(&a, TIMER_INTERVAL_S_MIN) && !a.supported)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -160,6 +178,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		uri_is_harmless(message_value(&m, name));
 		contact_agrees(message_value(&m, "Contact"));
 		cseq_is_the_number(&m);
+		timer_is_what_it_says(&m);
 		if (m.status == 0)
 			response_is_whole(&m, name);
 	}

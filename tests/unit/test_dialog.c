@@ -18,7 +18,7 @@ call_is_accepted_confirmed_and_ended_by_the_client(void **state)
 		             "Record-Route: <sip:p2;lr>, <sip:p3;lr>\r\n" });
 	assert_status(ok, 200);
 	assert_says(ok, ";+sip.srs\r\n");
-	assert_says(ok, "Supported: siprec, replaces\r\n");
+	assert_says(ok, "Supported: siprec, replaces, timer\r\n");
 	assert_says(ok, "Allow: INVITE, ACK,");
 	assert_says(ok, "Record-Route: <sip:p1;lr>, <sip:p2;lr>, <sip:p3;lr>\r\n");
 	assert_says(ok, "Content-Type: application/sdp\r\n");
@@ -352,7 +352,7 @@ every_refusal_by_form_has_its_status_and_its_header(void **state)
 		unsigned int status;
 		const char *says;
 	} rows[] = {
-		{ { .method = "INVITE", .lines = "Require: siprec, timer, 100rel\r\n" }, 420, "Unsupported: timer, 100rel\r\n" },
+		{ { .method = "INVITE", .lines = "Require: siprec, timer, 100rel\r\n" }, 420, "Unsupported: 100rel\r\n" },
 		{ { .method = "REGISTER" }, 405, "Allow: INVITE, ACK" },
 		{ { .method = "FROBNICATE" }, 501, "Warning: 399 " },
 		{ { .method = "INVITE", .uri = "tel:+123" }, 416, "Warning: 399 " },
@@ -447,7 +447,7 @@ options_tell_health_outside_and_ok_inside_a_dialog(void **state)
 	const char *text = ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o1", .cseq = 1, .call_id = "o1" });
 
 	assert_status(text, 200);
-	assert_says(text, "Supported: siprec, replaces\r\n");
+	assert_says(text, "Supported: siprec, replaces, timer\r\n");
 	assert_says(text, "Accept: application/sdp, application/rs-metadata+xml");
 	assert_says(text, "Allow: ");
 	establish(c, "");
@@ -455,7 +455,7 @@ options_tell_health_outside_and_ok_inside_a_dialog(void **state)
 	text = ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o2", .cseq = 1, .call_id = "o2" });
 	assert_status(text, 503);
 	assert_says(text, "Retry-After: ");
-	assert_says(text, "Supported: siprec, replaces\r\n");
+	assert_says(text, "Supported: siprec, replaces, timer\r\n");
 	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o3", .cseq = 3, .to_tag = c->to_tag }), 200);
 }
 
