@@ -84,6 +84,7 @@ dialog_free(struct dialog *d)
 	free(d->remote_target);
 	free(d->record_route);
 	free(d->invite_target);
+	free(d->invite_route);
 	accepted_drop(d);
 	dialog_offer_release(d);
 	dialog_timer_release(d);
@@ -196,6 +197,29 @@ dialog_target_move(struct dialog *d, const struct message *m)
 	d->remote_target = target;
 }
 
+/* Its elements as they came, comma-separated; "" none; NULL: no memory. */
+static char *
+record_route_of(const struct message *m)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	const char *separator = "";
+
+	if (f == NULL)
+		return NULL;
+	for (unsigned int i = 0; i < m->n_headers; i++) {
+		if (strcasecmp(m->headers[i].name, "Record-Route") != 0 || m->headers[i].value[0] == '\0')
+			continue;
+		fprintf(f, "%s%s", separator, m->headers[i].value);
+		separator = ", ";
+	}
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
 static void
 invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 {
@@ -208,6 +232,8 @@ invite_take(struct dialog *d, const struct message *m, struct transaction *t)
 	d->invite_pending = true;
 	d->invite_had_offer = dialog_sdp_of(m).len != 0;
 	timer_ask_read(&d->invite_asks, m);
+	free(d->invite_route);
+	d->invite_route = record_route_of(m);
 	free(d->invite_target);
 	d->invite_target = dialog_uri_of(message_value(m, "Contact"));
 	arm(d, &d->give_up, ANSWER_MS_MAX);
@@ -322,15 +348,17 @@ give_up_due(void *ctx)
 	}
 }
 
+/* RFC 3261 §12.1.1: the Record-Route of this INVITE; that of a later one changes no route set. */
 static char *
 accept_lines(struct dialog *d)
 {
-	bool routed = d->record_route[0] != '\0';
+	const char *route = d->invite_route == NULL ? "" : d->invite_route;
+	bool routed = route[0] != '\0';
 	char timer[TIMER_LINES_MAX], *lines;
 
 	dialog_timer_agree(d, &d->invite_asks, timer);
-	return asprintf(&lines, "%s%s%s%s", routed ? "Record-Route: " : "", d->record_route, routed ? "\r\n" : "",
-	                timer) < 0 ? NULL : lines;
+	return asprintf(&lines, "%s%s%s%s", routed ? "Record-Route: " : "", route, routed ? "\r\n" : "", timer) < 0 ?
+	       NULL : lines;
 }
 
 void
@@ -426,28 +454,6 @@ dialog_on_cancel(struct dialog *d, struct transaction *invite)
 }
 
 /* ---- a new dialog ---- */
-
-static char *
-record_route_of(const struct message *m)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-	const char *separator = "";
-
-	if (f == NULL)
-		return NULL;
-	for (unsigned int i = 0; i < m->n_headers; i++) {
-		if (strcasecmp(m->headers[i].name, "Record-Route") != 0 || m->headers[i].value[0] == '\0')
-			continue;
-		fprintf(f, "%s%s", separator, m->headers[i].value);
-		separator = ", ";
-	}
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
 
 /* The Contact's URI; without one (RFC 2543 let clients leave it out, and some do) the address it came from.
  * NULL: a Contact that holds no URI, or no memory. */

@@ -59,7 +59,8 @@ void dialog_refuse(struct dialog *d, const struct sip_refusal *why);
 void dialog_end(struct dialog *d, unsigned int reason_cause, const char *reason_text);
 
 /** Ask a silent peer whether it still knows the dialog: an OPTIONS in it (RFC 3261 §11). 481, 408 or a broken transport
- * end the dialog with DIALOG_END_GONE and a BYE; any other answer changes nothing. */
+ * end the dialog with DIALOG_END_GONE and a BYE; any other answer comes as on_probed(). One at a time: nothing is sent
+ * while one is under way, nor before the ACK. */
 void dialog_probe(struct dialog *d);
 
 /* A request of ours, borrowed for the call. Either an offer, or a body of another kind that changes no media: the
@@ -117,6 +118,8 @@ struct dialog_handlers {
 	 * version (RFC 4028 §7.4). malloc'd, taken over and wiped. NULL: not now. An answer with SDP comes by on_answer(),
 	 * a refusal does not. May be NULL. */
 	char *(*on_describe)(void *ctx, struct dialog *d);
+	/** The peer answered dialog_probe(): it knows the dialog. May be NULL. */
+	void (*on_probed)(void *ctx, struct dialog *d);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */
 	void (*on_ended)(void *ctx, struct dialog *d, enum dialog_end how);
 	/** Out-of-dialog OPTIONS: 200, or 503 when no call would be taken now. */

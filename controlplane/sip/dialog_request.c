@@ -268,10 +268,12 @@ dialog_bye_send(struct dialog *d)
 
 /* ---- OPTIONS ---- */
 
+/* Any answer but 481 and 408 shows that the dialog is known; also a refusal of the method (RFC 5057 §5.1). */
 static void
 probe_answered(void *ctx, struct transaction *t, unsigned int status, const struct message *m)
 {
 	struct dialog *d = ctx;
+	struct sip *s = d->sip;
 	bool gone = status == 481 || status == 408 || (m == NULL && status == 503);
 
 	if (status < 200)
@@ -279,7 +281,10 @@ probe_answered(void *ctx, struct transaction *t, unsigned int status, const stru
 	transaction_user_set(t, NULL);
 	d->probe = NULL;
 	if (gone)
-		dialog_end_as(d, DIALOG_END_GONE, 408, "the recording client does not answer");
+		dialog_end_as(d, DIALOG_END_GONE, status, status == 481 ? "the recording client does not know the dialog"
+		                                                        : "the recording client does not answer");
+	else if (d->state != DIALOG_ENDING && s->handlers.on_probed != NULL)
+		s->handlers.on_probed(s->ctx, d);
 }
 
 static void

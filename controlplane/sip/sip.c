@@ -102,7 +102,7 @@ lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_
 	if ((ok && options) || a->status == 415)
 		fputs("Accept-Encoding: identity\r\n", f);
 	if (a->status == 469)
-		fputs("Recv-Info: nil\r\n", f);
+		fputs("Recv-Info:\r\n", f);	/* none at all (RFC 6086 §11.6) */
 	if (a->warning != NULL) {
 		fprintf(f, "Warning: 399 %s \"", s->agent);
 		quoted_write(f, a->warning);

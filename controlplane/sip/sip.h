@@ -126,6 +126,7 @@ struct dialog {
 	bool invite_pending;			/* not finally answered */
 	bool invite_had_offer;
 	char *invite_target;			/* remote target, once we accept */
+	char *invite_route;			/* its Record-Route, for our 2xx; "" none */
 	char *accepted;				/* the 2xx, until its ACK */
 	size_t accepted_len;
 	uint32_t resend_ms;

@@ -10,6 +10,7 @@ struct call {
 	struct peer peer;
 	int fd;
 	char to_tag[64];
+	const char *call_id;	/* NULL: the usual one */
 };
 
 static inline int

@@ -33,7 +33,7 @@ struct peer {
 
 	struct dialog *dialog;		/* of the last INVITE */
 	struct dialog *replaced;
-	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended, n_answers, n_described;
+	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended, n_answers, n_described, n_probed;
 	unsigned int answer_status;	/* of the last on_answer() */
 	enum dialog_end how;
 	bool sip_src, bare_src, require_siprec;
@@ -125,6 +125,15 @@ peer_on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp
 	memcpy(p->body, sdp.bytes, sdp.len < sizeof(p->body) ? sdp.len : sizeof(p->body));
 }
 
+static inline void
+peer_on_probed(void *ctx, struct dialog *d)
+{
+	struct peer *p = ctx;
+
+	(void)d;
+	p->n_probed++;
+}
+
 static inline char *
 peer_on_describe(void *ctx, struct dialog *d)
 {
@@ -160,7 +169,7 @@ peer_start(struct peer *p)
 	static const struct dialog_handlers handlers = {
 		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
 		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
-		.on_answer = peer_on_answer, .on_describe = peer_on_describe,
+		.on_answer = peer_on_answer, .on_describe = peer_on_describe, .on_probed = peer_on_probed,
 	};
 	static char any4[] = "127.0.0.1", any6[] = "::1", name[] = "test node";
 	char why[256] = "";

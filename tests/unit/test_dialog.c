@@ -356,7 +356,7 @@ every_refusal_by_form_has_its_status_and_its_header(void **state)
 		{ { .method = "REGISTER" }, 405, "Allow: INVITE, ACK" },
 		{ { .method = "FROBNICATE" }, 501, "Warning: 399 " },
 		{ { .method = "INVITE", .uri = "tel:+123" }, 416, "Warning: 399 " },
-		{ { .method = "INVITE", .lines = "Content-Type: text/plain\r\n", .body = "hello" }, 415, "Accept: application/sdp" },
+		{ { .method = "INVITE", .lines = "Content-Type: text/plain\r\n", .body = "hello" }, 415, "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n" },
 		{ { .method = "INVITE", .lines = SDP_LINES "Content-Encoding: gzip\r\n", .body = "v=0" }, 415, "Accept-Encoding: identity" },
 		{ { .method = "INVITE", .body = "v=0" }, 400, "Content-Type" },
 		{ { .method = "UPDATE" }, 481, "Warning: 399 " },
@@ -448,7 +448,7 @@ options_tell_health_outside_and_ok_inside_a_dialog(void **state)
 
 	assert_status(text, 200);
 	assert_says(text, "Supported: siprec, replaces, timer\r\n");
-	assert_says(text, "Accept: application/sdp, application/rs-metadata+xml");
+	assert_says(text, "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n");
 	assert_says(text, "Allow: ");
 	establish(c, "");
 	c->peer.options_status = 503;
@@ -482,28 +482,85 @@ update_and_info_bring_bodies(void **state)
 	text = ask(c, (struct peer_request){ .method = "INFO", .branch = "i3", .cseq = 5, .to_tag = c->to_tag,
 		   .lines = "Info-Package: dtmf\r\n" });
 	assert_status(text, 469);
-	assert_says(text, "Recv-Info: nil\r\n");
+	assert_says(text, "\r\nRecv-Info:\r\n");
 }
 
 static void
 probe_of_a_silent_client(void **state)
 {
+	static const char *const alive[] = { "200 OK", "405 Method Not Allowed", "500 Server Internal Error" };
 	struct call *c = *state;
 	const char *text;
 
 	establish(c, "");
-	dialog_probe(c->peer.dialog);
-	text = peer_receive(&c->peer, c->fd, 100);
-	assert_memory_equal(text, "OPTIONS sip:src@", 16);
-	assert_says(text, ";+sip.srs");
-	answer_request(c, text, "200 OK");
-	peer_turn(&c->peer, 5);
+	for (unsigned int i = 0; i < sizeof(alive) / sizeof(alive[0]); i++) {
+		dialog_probe(c->peer.dialog);
+		dialog_probe(c->peer.dialog);	/* one at a time */
+		text = peer_receive(&c->peer, c->fd, 100);
+		assert_memory_equal(text, "OPTIONS sip:src@", 16);
+		assert_says(text, ";+sip.srs");
+		assert_int_equal(c->peer.n_probed, i);
+		answer_request(c, text, alive[i]);
+		assert_int_equal(c->peer.n_probed, i + 1);
+	}
 	assert_int_equal(c->peer.n_ended, 0);
 	dialog_probe(c->peer.dialog);
 	answer_request(c, peer_receive(&c->peer, c->fd, 100), "481 Gone");
 	peer_turn(&c->peer, 5);
 	assert_int_equal(c->peer.n_ended, 1);
+	assert_int_equal(c->peer.n_probed, 3);
 	assert_int_equal(c->peer.how, DIALOG_END_GONE);
+	assert_says(peer_receive(&c->peer, c->fd, 100), "Reason: SIP;cause=481;");
+}
+
+static void
+probe_that_nobody_answers_ends_the_call(void **state)
+{
+	struct call *c = *state;
+
+	establish(c, "");
+	dialog_probe(c->peer.dialog);
+	peer_turn(&c->peer, 70 * PEER_T1_MS);
+	assert_int_equal(c->peer.n_probed, 0);
+	assert_int_equal(c->peer.n_ended, 1);
+	assert_int_equal(c->peer.how, DIALOG_END_GONE);
+}
+
+static void
+probe_over_a_connection_that_nobody_takes_ends_the_call(void **state)
+{
+	struct call *c = *state;
+	const char *text;
+
+	close(c->fd);
+	c->fd = peer_socket(&c->peer.tcp, SOCK_STREAM);
+	text = ask(c, (struct peer_request){ .method = "INVITE", .tcp = true, .branch = "inv", .cseq = 1 });
+	assert_status(text, 200);
+	peer_to_tag(text, c->to_tag);
+	ack(c, 1);
+	close(c->fd);
+	peer_turn(&c->peer, 20);
+	dialog_probe(c->peer.dialog);	/* its Contact is a port where nobody listens */
+	peer_turn(&c->peer, 200);
+	assert_int_equal(c->peer.n_ended, 1);
+	assert_int_equal(c->peer.how, DIALOG_END_GONE);
+	c->fd = peer_socket(&c->peer.udp, SOCK_DGRAM);
+}
+
+static void
+a_2xx_repeats_the_record_route_of_its_own_invite(void **state)
+{
+	struct call *c = *state;
+	const char *text;
+
+	establish(c, "Record-Route: <sip:127.0.0.1:5;lr>\r\n");
+	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "re1", .cseq = 2, .to_tag = c->to_tag });
+	assert_status(text, 200);
+	assert_null(strstr(text, "Record-Route"));
+	ack(c, 2);
+	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "re2", .cseq = 3, .to_tag = c->to_tag,
+		   .lines = "Record-Route: <sip:new.example;lr>\r\n" });
+	assert_says(text, "Record-Route: <sip:new.example;lr>\r\n");
 }
 
 static void
@@ -629,6 +686,9 @@ main(void)
 		TEST(options_tell_health_outside_and_ok_inside_a_dialog),
 		TEST(update_and_info_bring_bodies),
 		TEST(probe_of_a_silent_client),
+		TEST(probe_that_nobody_answers_ends_the_call),
+		TEST(probe_over_a_connection_that_nobody_takes_ends_the_call),
+		TEST(a_2xx_repeats_the_record_route_of_its_own_invite),
 		TEST(too_many_dialogs_and_transactions_get_503),
 		TEST(destroying_the_stack_says_bye),
 		TEST(call_over_tcp_and_bye_on_the_same_connection),

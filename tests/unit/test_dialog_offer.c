@@ -326,6 +326,116 @@ a_2xx_that_crosses_our_bye_still_gets_its_ack(void **state)
 	assert_int_equal(c->peer.n_ended, 1);
 }
 
+/* ---- what a request gets, by whose offer is open (RFC 3261 §14, RFC 3311 §5.2) ---- */
+
+static const struct dialog_message snapshot = { .content_type = "application/rs-metadata-request",
+	.body = { (const uint8_t *)"<x/>", 4 } };
+
+static void quiet(struct call *c) { (void)c; }
+
+static void
+our_update_is_open(struct call *c)
+{
+	assert_int_equal(dialog_send(c->peer.dialog, &offer), SRS_OK);
+}
+
+static void
+our_reinvite_is_open(struct call *c)
+{
+	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "dull", .cseq = 2, .to_tag = c->to_tag,
+		      .call_id = c->call_id, .lines = "Allow: INVITE, ACK, BYE\r\n" }), 200);
+	assert_int_equal(dialog_send(c->peer.dialog, &offer), SRS_OK);
+}
+
+static void
+our_snapshot_request_is_open(struct call *c)
+{
+	assert_int_equal(dialog_send(c->peer.dialog, &snapshot), SRS_OK);
+}
+
+static void
+their_reinvite_is_open(struct call *c)
+{
+	c->peer.answer = PEER_LATER;
+	peer_request(&(struct peer_request){ .method = "INVITE", .fd = c->fd, .branch = "theirs", .cseq = 2,
+		     .to_tag = c->to_tag, .call_id = c->call_id, .lines = SDP_LINES, .body = "v=0\r\n" });
+	peer_turn(&c->peer, 5);
+}
+
+static void
+our_offer_in_a_200_is_open(struct call *c)
+{
+	peer_request(&(struct peer_request){ .method = "INVITE", .fd = c->fd, .branch = "offerless", .cseq = 2,
+		     .to_tag = c->to_tag, .call_id = c->call_id });
+	peer_turn(&c->peer, 5);
+}
+
+/* The response to this CSeq; others are passed over. */
+static const char *
+response_to(struct call *c, const struct peer_request *r)
+{
+	char want[64];
+	const char *text;
+
+	snprintf(want, sizeof(want), "CSeq: %u %s\r\n", r->cseq, r->method);
+	peer_request(r);
+	do
+		text = peer_receive(&c->peer, c->fd, 300);
+	while (text[0] != '\0' && (strncmp(text, "SIP/2.0 ", 8) != 0 || strncmp(text, "SIP/2.0 1", 9) == 0 ||
+	                           strstr(text, want) == NULL));
+	return text;
+}
+
+static void
+every_request_gets_what_the_open_offer_allows(void **state)
+{
+	static const struct {
+		const char *method, *lines, *body;
+	} requests[] = {
+		{ "INVITE", SDP_LINES, "v=0\r\n" }, { "INVITE", "", "" }, { "UPDATE", SDP_LINES, "v=0\r\n" }, { "UPDATE", "", "" },
+		{ "UPDATE", "Content-Type: application/rs-metadata+xml\r\n", "<x/>" }, { "OPTIONS", "", "" }, { "INFO", "", "" },
+	};
+	static const struct {
+		const char *name;
+		void (*prepare)(struct call *c);
+		unsigned int status[sizeof(requests) / sizeof(requests[0])];
+	} rows[] = {
+		{ "quiet", quiet, { 200, 200, 200, 200, 200, 200, 200 } },
+		{ "our UPDATE", our_update_is_open, { 491, 491, 491, 200, 200, 200, 200 } },
+		{ "our re-INVITE", our_reinvite_is_open, { 491, 491, 491, 200, 200, 200, 200 } },
+		{ "our snapshot request", our_snapshot_request_is_open, { 200, 200, 200, 200, 200, 200, 200 } },
+		{ "their re-INVITE", their_reinvite_is_open, { 500, 500, 500, 200, 200, 200, 200 } },
+		{ "our offer in a 200", our_offer_in_a_200_is_open, { 491, 491, 491, 200, 200, 200, 200 } },
+	};
+	struct call *c = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (size_t k = 0; k < sizeof(requests) / sizeof(requests[0]); k++) {
+			struct peer_request r = { .method = requests[k].method, .fd = c->fd, .cseq = 9, .to_tag = c->to_tag,
+				                  .lines = requests[k].lines, .body = requests[k].body };
+			char id[32];
+			const char *text;
+
+			snprintf(id, sizeof(id), "cell-%zu-%zu", i, k);
+			c->call_id = r.call_id = r.branch = id;
+			c->peer.answer = PEER_ACCEPT;
+			establish_as(c, id, ALLOW_UPDATE);
+			rows[i].prepare(c);
+			text = response_to(c, &r);
+			if (strtoul(text + strlen("SIP/2.0 "), NULL, 10) != rows[i].status[k])
+				fail_msg("%s, request %zu: not %u: %.500s", rows[i].name, k, rows[i].status[k], text);
+			if (rows[i].status[k] >= 400)
+				assert_says(text, "Warning: 399 ");
+			if (rows[i].status[k] == 500)
+				assert_says(text, "Retry-After: ");
+			peer_stop(&c->peer);	/* timers of a cell are not the next one's */
+			close(c->fd);
+			peer_start(&c->peer);
+			c->fd = peer_socket(&c->peer.udp, SOCK_DGRAM);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -343,6 +453,7 @@ main(void)
 		TEST(a_snapshot_request_goes_by_update_alone),
 		TEST(an_invite_that_gets_only_100_is_cancelled),
 		TEST(a_2xx_that_crosses_our_bye_still_gets_its_ack),
+		TEST(every_request_gets_what_the_open_offer_allows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

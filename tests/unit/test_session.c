@@ -306,6 +306,28 @@ an_offerless_reinvite_gets_our_description_and_needs_an_answer(void **state)
 }
 
 static void
+a_refresh_describes_the_session_unchanged_and_takes_the_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	char *again = sessions_handlers()->on_describe(f->all, &f->dialog);
+
+	assert_non_null(again);
+	assert_string_equal(again, accepted_sdp);	/* RFC 4028 §7.4: the same version too */
+	free(again);
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text("no description"));
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of("", 0));
+	sessions_handlers()->on_answer(f->all, &f->dialog, 488, span_of("", 0));
+	assert_int_equal(s->state, SESSION_RECORDING);
+	assert_int_equal(live_streams, 2);
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text(sdp_of(SDP_HEAD MLINE("4000", "sendonly", "1") MLINE("0", "sendonly", "2"), 1)));
+	run(f);
+	assert_int_equal(live_streams, 1);	/* the peer's second m-line has port 0 now */
+	assert_int_equal(n_hang_ups, 0);
+	call_end(f);
+}
+
+static void
 a_broken_reinvite_leaves_the_session_as_it_was(void **state)
 {
 	struct fixture *f = *state;
@@ -630,6 +652,7 @@ main(void)
 		CASE(streams_come_and_go_by_label),
 		CASE(a_new_source_address_is_handed_on),
 		CASE(an_offerless_reinvite_gets_our_description_and_needs_an_answer),
+		CASE(a_refresh_describes_the_session_unchanged_and_takes_the_answer),
 		CASE(a_broken_reinvite_leaves_the_session_as_it_was),
 		CASE(a_second_communication_session_opens_its_own_recording),
 		CASE(two_communication_sessions_in_the_invite_open_two_recordings),
