@@ -163,16 +163,11 @@ peer_on_options(void *ctx)
 	return p->options_status;
 }
 
+/* The configuration as tests have it; peer_begin() follows. */
 static inline void
-peer_start(struct peer *p)
+peer_configure(struct peer *p)
 {
-	static const struct dialog_handlers handlers = {
-		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
-		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
-		.on_answer = peer_on_answer, .on_describe = peer_on_describe, .on_probed = peer_on_probed,
-	};
 	static char any4[] = "127.0.0.1", any6[] = "::1", name[] = "test node";
-	char why[256] = "";
 
 	memset(p, 0, sizeof(*p));
 	p->listen[0] = (struct config_listen){ CONFIG_UDP, any4, 0 };
@@ -192,6 +187,18 @@ peer_start(struct peer *p)
 	p->config.limits.sessions_max = 4;
 	p->body_status = 200;
 	p->options_status = 200;
+}
+
+static inline void
+peer_begin(struct peer *p)
+{
+	static const struct dialog_handlers handlers = {
+		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
+		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
+		.on_answer = peer_on_answer, .on_describe = peer_on_describe, .on_probed = peer_on_probed,
+	};
+	char why[256] = "";
+
 	if (reactor_create(&p->reactor) != SRS_OK ||
 	    sip_create(&p->sip, p->reactor, &p->config, &handlers, p, why, sizeof(why)) != SRS_OK) {
 		fprintf(stderr, "peer_start: %s\n", why);
@@ -200,6 +207,13 @@ peer_start(struct peer *p)
 	p->udp = *sip_listener_address(p->sip, 0);
 	p->tcp = *sip_listener_address(p->sip, 1);
 	p->udp6 = *sip_listener_address(p->sip, 2);
+}
+
+static inline void
+peer_start(struct peer *p)
+{
+	peer_configure(p);
+	peer_begin(p);
 }
 
 static inline void
