@@ -20,6 +20,7 @@
 #include "controlplane/reactor.h"
 #include "controlplane/rest/rest.h"
 #include "controlplane/session/session.h"
+#include "crypto/secret.h"
 #include "dataplane/dataplane.h"
 #include "lib/srs_log.h"
 
@@ -228,11 +229,19 @@ on_signal(evutil_socket_t number, short what, void *ctx)
 	poll_arm(c, true);
 }
 
-/* A closed terminal, or an operator who hopes for a reload: neither is a reason to lose calls. */
+/* A closed terminal, or an operator who renewed a certificate: neither is a reason to lose calls. */
 static void
 on_hangup(evutil_socket_t number, short what, void *ctx)
 {
-	log_warn("main", "hangup_ignored", "remedy=\"settings are read at start: stop with SIGTERM and start again\"");
+	struct capstand *c = ctx;
+
+	if (!c->config->tls.on) {
+		log_warn("main", "hangup_ignored",
+		         "remedy=\"settings are read at start: stop with SIGTERM and start again\"");
+		return;
+	}
+	log_info("main", "hangup", "certificates are read again; settings only at the next start");
+	sip_reload(c->sip);
 }
 
 static void
@@ -476,7 +485,8 @@ test_call_print(const struct config *c)
 	(void)printf("  Test call   capstan-src");
 	if (c->media.profile == CONFIG_PROFILE_TAP && slash != NULL)
 		(void)printf(" --local %.*s", (int)(slash - kernel), kernel);
-	(void)printf("%s ", l->transport == CONFIG_TCP ? " --transport tcp" : "");
+	(void)printf("%s ", l->transport == CONFIG_TCP ? " --transport tcp" : l->transport == CONFIG_TLS ?
+	                    " --transport tls" : "");
 	address_print(!any ? l->address : ipv6 ? "::1" : "127.0.0.1", l->port);
 	(void)printf("\n");
 }
@@ -582,6 +592,7 @@ main(int argc, char **argv)
 	}
 	log_level_apply(c.config->node.log_level);
 	config_notes(c.config, &from, note_print, NULL);
+	secret_heap_make();	/* first of all that uses OpenSSL */
 	(void)signal(SIGPIPE, SIG_IGN);
 	return capstand_run(&c);
 }

@@ -1,7 +1,9 @@
 #include "crypto/secret.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -10,6 +12,9 @@
 #include <openssl/crypto.h>
 
 #include "lib/srs_log.h"
+
+#define HEAP_SIZE (1u << 20)	/* private keys: ours, and those of handshakes under way */
+#define HEAP_CELL 32
 
 /* Whole pages, so that no other object shares a locked page. Zero: `len` is nothing or too much. */
 static size_t
@@ -53,6 +58,48 @@ secret_free(void *secret, size_t len)
 		return;
 	secret_wipe(secret, len);
 	munmap(secret, secret_pages_len(len));
+}
+
+static void *
+heap_alloc(size_t len, const char *file, int line)
+{
+	return malloc(len);
+}
+
+static void
+heap_free(void *memory, const char *file, int line)
+{
+	if (memory == NULL)
+		return;
+	secret_wipe(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+static void *
+heap_realloc(void *memory, size_t len, const char *file, int line)
+{
+	size_t had = memory != NULL ? malloc_usable_size(memory) : 0;
+	void *moved;
+
+	if (len == 0) {
+		heap_free(memory, file, line);
+		return NULL;
+	}
+	moved = malloc(len);	/* not realloc: it would leave a copy behind */
+	if (moved == NULL)
+		return NULL;
+	if (memory != NULL)
+		memcpy(moved, memory, had < len ? had : len);
+	heap_free(memory, file, line);
+	return moved;
+}
+
+void
+secret_heap_make(void)
+{
+	(void)CRYPTO_set_mem_functions(heap_alloc, heap_realloc, heap_free);	/* refused once memory was taken */
+	if (!CRYPTO_secure_malloc_initialized())
+		(void)CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_CELL);
 }
 
 void

@@ -15,6 +15,10 @@
 void *secret_alloc(size_t len);
 /** Wipe and unmap. Accepts NULL. */
 void secret_free(void *secret, size_t len);
+/** How OpenSSL treats memory from now on: private keys live in a heap of its own, locked and left out of core dumps, and
+ * all that it frees elsewhere is wiped, since its decoders and TLS leave keys there. Takes effect in full only before
+ * OpenSSL is used for the first time; again: nothing happens. @thread any, before others use OpenSSL */
+void secret_heap_make(void);
 /** Overwrite so that no optimiser removes it. */
 void secret_wipe(void *secret, size_t len);
 /** Compare in time that depends on `len` only. */

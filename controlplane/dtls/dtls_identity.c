@@ -19,21 +19,11 @@
 #define VALID_AFTER_S     (10 * 365 * 24 * 3600L)	/* a process lives less */
 #define SERIAL_SIZE       16
 #define PEER_CHAIN_MAX    16384			/* bytes of certificates that a peer may send */
-#define SECURE_HEAP_SIZE  (1u << 20)		/* private keys: ours, and those of handshakes under way */
-#define SECURE_HEAP_CELL  32
 
 struct dtls_identity {
 	SSL_CTX *context;
 	char fingerprint[DTLS_FINGERPRINT_TEXT_MAX];
 };
-
-/* OpenSSL keeps private keys in a heap of its own, locked and left out of core dumps, where there is one. */
-static void
-secure_heap_make(void)
-{
-	if (!CRYPTO_secure_malloc_initialized())
-		(void)CRYPTO_secure_malloc_init(SECURE_HEAP_SIZE, SECURE_HEAP_CELL);
-}
 
 static bool
 name_fill(X509 *x)
@@ -137,7 +127,7 @@ dtls_identity_create(struct dtls_identity **out, const enum srtp_suite suites[],
 		                             "AEAD_AES_128_GCM or AES_CM_128_HMAC_SHA1_80, or set srtp.dtls=false");
 		return SRS_ERR_INVALID;
 	}
-	secure_heap_make();
+	secret_heap_make();
 	id = calloc(1, sizeof(*id));
 	if (id != NULL && identity_fill(id, profiles)) {
 		*out = id;

@@ -2,11 +2,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "controlplane/sip/conn_state.h"
+#include "controlplane/sip/tls.h"
 #include "crypto/secret.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
@@ -21,66 +20,12 @@
 #define DATAGRAM_BYTES_MAX   65535u
 #define DATAGRAMS_PER_WAKE   64		/* then timers and other sockets have their turn */
 #define SOCKET_BUFFER_BYTES  (4 << 20)	/* 1,000 INVITEs of 4 KB at once */
-#define STREAM_READ_BYTES    65536u	/* libevent's input per turn */
-#define STREAM_BUFFER_START  4096u
-#define STREAM_KEEP_BYTES    16384u	/* an idle connection holds no more */
-#define LINGER_MS            2000u	/* for a peer to read our last response before the reset */
 #define ACCEPT_PAUSE_MS      1000u	/* after accept() failed: out of descriptors, mostly */
 #define LISTEN_BACKLOG       512
-
-struct listener {
-	struct conn_set *set;
-	uint32_t index;
-	enum config_transport transport;
-	struct sockaddr_storage address;
-	int fd;				/* UDP */
-	struct event *readable;		/* UDP */
-	struct evconnlistener *accepting; /* TCP */
-};
-
-enum stream_state { STREAM_CONNECTING, STREAM_OPEN, STREAM_LINGERING, STREAM_DEAD };
-
-struct stream {
-	struct conn_set *set;
-	struct stream *next_dead;
-	uint64_t id;			/* generation in the upper half, slot + 1 in the lower */
-	enum stream_state state;
-	bool outgoing;
-	bool has_spoken;		/* a whole message came */
-	unsigned int n_crlf;		/* of a keep-alive ping */
-	struct bufferevent *bev;
-	uint8_t *in;
-	size_t in_len, in_cap;
-	struct message_framer framer;
-	struct timer deadline;
-	struct conn_path path;
-};
-
-struct conn_set {
-	struct reactor *reactor;
-	struct conn_handlers handlers;
-	void *ctx;
-	struct conn_counters counters;
-	size_t message_bytes_max;
-	struct listener listeners[CONFIG_LISTEN_MAX];
-	unsigned int n_listeners;
-	struct stream **slots;		/* connections_max of them */
-	uint32_t *free_slots;
-	uint32_t n_free, n_slots;
-	uint32_t generation;
-	struct stream *dead;		/* freed by the reaper, never below a handler */
-	struct timer reaper;
-	struct timer accept_again;
-	uint8_t *datagram;
-};
+#define HOUR_MS              3600000u
+#define DAY_S                86400
 
 /* ---- addresses ---- */
-
-static socklen_t
-address_len(const struct sockaddr_storage *a)
-{
-	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
 
 static struct sockaddr_in *
 in4(struct sockaddr_storage *a)
@@ -112,12 +57,6 @@ is_any(const struct sockaddr_storage *a)
 	if (a->ss_family == AF_INET6)
 		return IN6_IS_ADDR_UNSPECIFIED(&in6_of(a)->sin6_addr);
 	return in4_of(a)->sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
-static void
-count(_Atomic uint64_t *cell)
-{
-	atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 /* ---- UDP ---- */
@@ -189,7 +128,7 @@ udp_send(struct conn_set *s, const struct conn_path *path, struct span bytes)
 		struct cmsghdr align;
 	} control = { .room = { 0 } };
 	struct iovec iov = { .iov_len = bytes.len };
-	struct msghdr msg = { .msg_name = &remote, .msg_namelen = address_len(&remote),
+	struct msghdr msg = { .msg_name = &remote, .msg_namelen = conn_address_len(&remote),
 		              .msg_iov = &iov, .msg_iovlen = 1,
 		              .msg_control = &control, .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
@@ -219,413 +158,6 @@ udp_send(struct conn_set *s, const struct conn_path *path, struct span bytes)
 	return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? SRS_OK : SRS_ERR_IO;
 }
 
-/* ---- streams ---- */
-
-static struct stream *
-stream_find(const struct conn_set *s, uint64_t id)
-{
-	uint32_t slot = (uint32_t)id;
-
-	if (slot == 0 || slot > s->n_slots || s->slots[slot - 1] == NULL || s->slots[slot - 1]->id != id)
-		return NULL;
-	return s->slots[slot - 1];
-}
-
-/* Out of the table at once, so that nobody sends; freed by the reaper, since handlers may be above us. */
-static void
-stream_kill(struct stream *c)
-{
-	struct conn_set *s = c->set;
-	uint32_t slot = (uint32_t)c->id - 1;
-
-	if (c->state == STREAM_DEAD)
-		return;
-	c->state = STREAM_DEAD;
-	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
-	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
-	timer_disarm(&c->deadline);
-	s->slots[slot] = NULL;
-	s->free_slots[s->n_free++] = slot;
-	c->next_dead = s->dead;
-	s->dead = c;
-	if (timer_arm(s->reactor, &s->reaper, 0))
-		log_error("conn", "timer_failed", "what=reaper");	/* the next kill tries again */
-}
-
-/* What libevent read, moved out and wiped: SDP may hold keys (RFC 4568), and libevent frees its memory as it is.
- * @param out  NULL: dropped. @return octets moved, at most `max` */
-static size_t
-input_take(struct evbuffer *input, uint8_t *out, size_t max)
-{
-	struct evbuffer_iovec v;
-	size_t taken = 0;
-
-	while (taken < max && evbuffer_peek(input, -1, NULL, &v, 1) > 0) {
-		size_t n = v.iov_len < max - taken ? v.iov_len : max - taken;
-
-		if (out != NULL)
-			memcpy(out + taken, v.iov_base, n);
-		secret_wipe(v.iov_base, n);
-		if (n == 0 || evbuffer_drain(input, n) != 0)
-			break;
-		taken += n;
-	}
-	return taken;
-}
-
-static void
-stream_free(struct stream *c)
-{
-	timer_release(&c->deadline);
-	(void)input_take(bufferevent_get_input(c->bev), NULL, SIZE_MAX);
-	bufferevent_free(c->bev);
-	if (c->in != NULL)
-		secret_wipe(c->in, c->in_len);
-	free(c->in);
-	free(c);
-}
-
-static void
-reap(void *ctx)
-{
-	struct conn_set *s = ctx;
-
-	while (s->dead != NULL) {
-		struct stream *c = s->dead;
-
-		s->dead = c->next_dead;
-		s->handlers.on_closed(s->ctx, c->id);
-		stream_free(c);
-	}
-}
-
-static void
-deadline_set(struct stream *c, uint64_t after_ms)
-{
-	if (timer_arm(c->set->reactor, &c->deadline, after_ms))
-		stream_kill(c);		/* a connection without a deadline would have no bound */
-}
-
-/* No more from this peer: let it read what we wrote, then close. Closing with unread octets would send a reset,
- * and the reset would overtake the response. */
-static void
-stream_linger(struct stream *c)
-{
-	if (c->state != STREAM_OPEN)
-		return;
-	c->state = STREAM_LINGERING;
-	deadline_set(c, LINGER_MS);
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-		shutdown(bufferevent_getfd(c->bev), SHUT_WR);
-}
-
-static void
-stream_wrote(struct bufferevent *bev, void *ctx)
-{
-	struct stream *c = ctx;
-
-	if (c->state == STREAM_LINGERING)
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
-}
-
-/* CRLF between messages: two are a ping, answered by one (RFC 5626 §4.4.1). @return octets used */
-static size_t
-crlf_skip(struct stream *c)
-{
-	size_t at = 0;
-
-	while (at < c->in_len) {
-		if (c->in[at] == '\n') {
-			at++;
-		} else if (at + 1 < c->in_len && c->in[at] == '\r' && c->in[at + 1] == '\n') {
-			at += 2;
-			if (++c->n_crlf == 2) {
-				c->n_crlf = 0;
-				if (conn_send(c->set, &c->path, span_of_text("\r\n")) != SRS_OK)
-					break;	/* and it is dead */
-			}
-		} else {
-			break;
-		}
-	}
-	return at;
-}
-
-static void
-input_drop(struct stream *c, size_t len)
-{
-	memmove(c->in, c->in + len, c->in_len - len);
-	c->in_len -= len;
-	secret_wipe(c->in + c->in_len, len);
-	c->framer = (struct message_framer){ 0 };
-	if (c->in_len == 0 && c->in_cap > STREAM_KEEP_BYTES) {
-		free(c->in);
-		c->in = NULL;
-		c->in_cap = 0;
-	}
-}
-
-/* Hand on every whole message that is there. */
-static void
-stream_deliver(struct stream *c)
-{
-	struct conn_set *s = c->set;
-
-	while (c->state == STREAM_OPEN && c->in_len != 0) {
-		enum message_framing how;
-		size_t skipped = c->framer.scanned == 0 ? crlf_skip(c) : 0;
-
-		if (skipped != 0) {
-			input_drop(c, skipped);
-			continue;
-		}
-		how = message_frame(&c->framer, span_of(c->in, c->in_len), s->message_bytes_max);
-		if (how == MESSAGE_PARTIAL)
-			break;
-		c->n_crlf = 0;
-		if (how != MESSAGE_WHOLE) {
-			s->handlers.on_message(s->ctx, &c->path, span_of(c->in, c->framer.head_len), how);
-			stream_linger(c);
-			return;
-		}
-		c->has_spoken = true;
-		s->handlers.on_message(s->ctx, &c->path, span_of(c->in, c->framer.len), how);
-		input_drop(c, c->framer.len);
-	}
-}
-
-static void
-stream_deadline_review(struct stream *c)
-{
-	if (c->state != STREAM_OPEN)
-		return;
-	if (c->in_len != 0 || (!c->has_spoken && !c->outgoing)) {
-		if (!timer_is_armed(&c->deadline))
-			deadline_set(c, CONN_MESSAGE_MS_MAX);
-	} else if (c->outgoing) {
-		deadline_set(c, CONN_OUTGOING_IDLE_MS);
-	} else {
-		timer_disarm(&c->deadline);
-	}
-}
-
-/* Room for what libevent holds, never more than one message and a read. */
-static bool
-input_grow(struct stream *c, size_t want)
-{
-	size_t cap = c->in_cap == 0 ? STREAM_BUFFER_START : c->in_cap;
-	size_t cap_max = c->set->message_bytes_max + STREAM_READ_BYTES;
-	uint8_t *grown;
-
-	while (cap < c->in_len + want && cap < cap_max)
-		cap *= 2;
-	if (cap > cap_max)
-		cap = cap_max;
-	if (cap == c->in_cap)
-		return true;
-	grown = malloc(cap);	/* not realloc: it would leave a copy behind */
-	if (grown == NULL)
-		return false;
-	if (c->in != NULL) {
-		memcpy(grown, c->in, c->in_len);
-		secret_wipe(c->in, c->in_len);
-		free(c->in);
-	}
-	c->in = grown;
-	c->in_cap = cap;
-	return true;
-}
-
-static void
-stream_readable(struct bufferevent *bev, void *ctx)
-{
-	struct stream *c = ctx;
-	struct evbuffer *input = bufferevent_get_input(bev);
-	bool was_idle = c->in_len == 0;
-
-	while (c->state == STREAM_OPEN && evbuffer_get_length(input) != 0) {
-		size_t n;
-
-		if (!input_grow(c, evbuffer_get_length(input)) || c->in_len == c->in_cap) {
-			stream_kill(c);
-			return;
-		}
-		n = input_take(input, c->in + c->in_len, c->in_cap - c->in_len);
-		if (n == 0)
-			break;
-		c->in_len += n;
-		stream_deliver(c);
-	}
-	if (c->state == STREAM_LINGERING)
-		(void)input_take(input, NULL, SIZE_MAX);
-	if (was_idle && c->outgoing)
-		timer_disarm(&c->deadline);	/* the idle bound gives way to the message's */
-	stream_deadline_review(c);
-}
-
-static void
-stream_event(struct bufferevent *bev, short what, void *ctx)
-{
-	struct stream *c = ctx;
-
-	(void)bev;
-	if (what & BEV_EVENT_CONNECTED) {
-		c->state = STREAM_OPEN;
-		timer_disarm(&c->deadline);
-		stream_deadline_review(c);
-	} else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
-		stream_kill(c);
-	}
-}
-
-static void
-stream_late(void *ctx)
-{
-	stream_kill(ctx);
-}
-
-/* @param fd  accepted, owned from here on; -1: to be connected */
-static struct stream *
-stream_create(struct conn_set *s, int fd)
-{
-	struct stream *c = s->n_free == 0 ? NULL : calloc(1, sizeof(*c));
-	uint32_t slot;
-
-	if (c == NULL)
-		return NULL;
-	c->bev = bufferevent_socket_new(reactor_base(s->reactor), fd, BEV_OPT_CLOSE_ON_FREE);
-	if (c->bev == NULL) {
-		free(c);
-		return NULL;
-	}
-	slot = s->free_slots[--s->n_free];
-	c->set = s;
-	c->id = (uint64_t)++s->generation << 32 | (slot + 1);
-	s->slots[slot] = c;
-	c->path = (struct conn_path){ .transport = CONFIG_TCP, .connection = c->id };
-	timer_init(&c->deadline, stream_late, c);
-	bufferevent_setcb(c->bev, stream_readable, stream_wrote, stream_event, c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, STREAM_READ_BYTES);
-	return c;
-}
-
-static void
-accepted(struct evconnlistener *accepting, evutil_socket_t fd, struct sockaddr *remote, int len, void *ctx)
-{
-	struct listener *l = ctx;
-	struct conn_set *s = l->set;
-	struct stream *c = stream_create(s, fd);
-	socklen_t local_len;
-	int on = 1;
-
-	(void)accepting;
-	if (c == NULL) {
-		close(fd);
-		count(s->counters.refused);
-		log_warn("conn", "connection_refused", "open=%u", conn_n_open(s));
-		return;
-	}
-	c->state = STREAM_OPEN;
-	c->path.listener_i = l->index;
-	memcpy(&c->path.remote, remote, (size_t)len < sizeof(c->path.remote) ? (size_t)len : sizeof(c->path.remote));
-	local_len = sizeof(c->path.local);
-	if (getsockname(fd, (struct sockaddr *)&c->path.local, &local_len) != 0)
-		c->path.local = l->address;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	count(s->counters.accepted);
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	stream_deadline_review(c);
-}
-
-static void
-accept_failed(struct evconnlistener *accepting, void *ctx)
-{
-	struct listener *l = ctx;
-
-	log_warn("conn", "accept_failed", "errno=%d", errno);
-	/* The connection still waits in the kernel, so accepting again at once would spin. */
-	if (timer_arm(l->set->reactor, &l->set->accept_again, ACCEPT_PAUSE_MS) == SRS_OK)
-		evconnlistener_disable(accepting);
-}
-
-static void
-accept_again(void *ctx)
-{
-	struct conn_set *s = ctx;
-
-	for (unsigned int i = 0; i < s->n_listeners; i++)
-		if (s->listeners[i].accepting != NULL)
-			evconnlistener_enable(s->listeners[i].accepting);
-}
-
-static struct stream *
-stream_connect(struct conn_set *s, const struct conn_path *path)
-{
-	struct sockaddr_storage remote = path->remote;
-	struct stream *c = stream_create(s, -1);
-
-	if (c == NULL)
-		return NULL;
-	c->state = STREAM_CONNECTING;
-	c->outgoing = true;
-	c->path.transport = path->transport;
-	c->path.listener_i = path->listener_i;
-	c->path.remote = path->remote;
-	c->path.local = path->local;
-	deadline_set(c, CONN_MESSAGE_MS_MAX);
-	if (c->state == STREAM_DEAD)
-		return NULL;
-	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
-	if (bufferevent_socket_connect(c->bev, (struct sockaddr *)&remote, (int)address_len(&remote)) != 0) {
-		stream_kill(c);
-		return NULL;
-	}
-	return c->state == STREAM_DEAD ? NULL : c;
-}
-
-static void
-output_done(const void *bytes, size_t len, void *copy)
-{
-	secret_wipe(copy, len);
-	free(copy);
-}
-
-/* A copy that libevent gives back when it is written: an answer may hold our key. */
-static enum srs_err
-output_add(struct stream *c, struct span bytes)
-{
-	uint8_t *copy = malloc(bytes.len + 1);
-
-	if (copy == NULL)
-		return SRS_ERR_NOMEM;
-	memcpy(copy, bytes.bytes, bytes.len);
-	if (evbuffer_add_reference(bufferevent_get_output(c->bev), copy, bytes.len, output_done, copy) == 0)
-		return SRS_OK;
-	output_done(NULL, bytes.len, copy);
-	return SRS_ERR_NOMEM;
-}
-
-static enum srs_err
-stream_send(struct conn_set *s, struct conn_path *path, struct span bytes)
-{
-	struct stream *c = stream_find(s, path->connection);
-
-	if (c == NULL) {
-		if (s->n_free == 0)
-			return SRS_ERR_LIMIT;
-		c = stream_connect(s, path);
-		if (c == NULL)
-			return SRS_ERR_IO;
-		path->connection = c->id;
-	}
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) + bytes.len > CONN_WRITE_BYTES_MAX) {
-		stream_kill(c);
-		return SRS_ERR_LIMIT;
-	}
-	return output_add(c, bytes);
-}
-
 enum srs_err
 conn_send(struct conn_set *s, struct conn_path *path, struct span bytes)
 {
@@ -644,7 +176,7 @@ local_towards(const struct sockaddr_storage *remote, struct sockaddr_storage *ou
 
 	if (fd < 0)
 		return false;
-	ok = connect(fd, (const struct sockaddr *)remote, address_len(remote)) == 0 &&
+	ok = connect(fd, (const struct sockaddr *)remote, conn_address_len(remote)) == 0 &&
 	     getsockname(fd, (struct sockaddr *)out, &len) == 0;
 	close(fd);
 	return ok;
@@ -684,8 +216,8 @@ conn_path_to(const struct conn_set *s, enum config_transport transport, const st
 
 /* ---- the set ---- */
 
-static const char *
-transport_name(enum config_transport t)
+const char *
+conn_transport_name(enum config_transport t)
 {
 	return t == CONFIG_UDP ? "UDP" : t == CONFIG_TCP ? "TCP" : "TLS";
 }
@@ -697,7 +229,7 @@ bind_failed(const struct config_listen *from, int error, char *why, size_t why_l
 	                     error == EADDRNOTAVAIL ? "no interface has this address: add it, or set sip.listen" :
 	                     error == EACCES ? "ports below 1024 need CAP_NET_BIND_SERVICE" : strerror(error);
 
-	snprintf(why, why_len, "SIP cannot listen on %s %s port %u: %s", transport_name(from->transport), from->address,
+	snprintf(why, why_len, "SIP cannot listen on %s %s port %u: %s", conn_transport_name(from->transport), from->address,
 	         from->port, remedy);
 	return SRS_ERR_IO;
 }
@@ -724,13 +256,34 @@ socket_bound(const struct config_listen *from, struct sockaddr_storage *address)
 	} else {
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	}
-	if (bind(fd, (struct sockaddr *)address, address_len(address)) == 0 &&
+	if (bind(fd, (struct sockaddr *)address, conn_address_len(address)) == 0 &&
 	    getsockname(fd, (struct sockaddr *)address, &len) == 0)
 		return fd;
 	error = errno;
 	close(fd);
 	errno = error;
 	return -1;
+}
+
+static void
+accept_failed(struct evconnlistener *accepting, void *ctx)
+{
+	struct listener *l = ctx;
+
+	log_warn("conn", "accept_failed", "errno=%d", errno);
+	/* The connection still waits in the kernel, so accepting again at once would spin. */
+	if (timer_arm(l->set->reactor, &l->set->accept_again, ACCEPT_PAUSE_MS) == SRS_OK)
+		evconnlistener_disable(accepting);
+}
+
+static void
+accept_again(void *ctx)
+{
+	struct conn_set *s = ctx;
+
+	for (unsigned int i = 0; i < s->n_listeners; i++)
+		if (s->listeners[i].accepting != NULL)
+			evconnlistener_enable(s->listeners[i].accepting);
 }
 
 static enum srs_err
@@ -741,11 +294,7 @@ listener_open(struct conn_set *s, const struct config_listen *from, char *why, s
 	int fd;
 
 	*l = (struct listener){ .set = s, .index = s->n_listeners, .transport = from->transport, .fd = -1 };
-	if (from->transport == CONFIG_TLS) {
-		snprintf(why, why_len, "SIP over TLS (%s port %u) is not part of this version: remove the listener",
-		         from->address, from->port);
-		return SRS_ERR_UNSUPPORTED;
-	}
+	srs_assert(from->transport != CONFIG_TLS || s->tls != NULL);	/* config_load() sees to tls.on */
 	if (conn_address_read(&l->address, from->address, from->port)) {
 		snprintf(why, why_len, "sip.listen: %s is no numeric IPv4 or IPv6 address", from->address);
 		return SRS_ERR_INVALID;
@@ -759,7 +308,7 @@ listener_open(struct conn_set *s, const struct config_listen *from, char *why, s
 		l->readable = event_new(base, fd, EV_READ | EV_PERSIST, udp_readable, l);
 		return l->readable != NULL && event_add(l->readable, NULL) == 0 ? SRS_OK : SRS_ERR_NOMEM;
 	}
-	l->accepting = evconnlistener_new(base, accepted, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+	l->accepting = evconnlistener_new(base, stream_accepted, l, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
 	                                  LISTEN_BACKLOG, fd);
 	if (l->accepting == NULL) {
 		int error = errno;
@@ -769,6 +318,68 @@ listener_open(struct conn_set *s, const struct config_listen *from, char *why, s
 	}
 	evconnlistener_set_error_cb(l->accepting, accept_failed);
 	return SRS_OK;
+}
+
+/* ---- TLS ---- */
+
+static void
+certificate_review(const struct conn_set *s)
+{
+	long left = tls_seconds_left(s->tls);
+
+	if (left < 0)
+		log_error("conn", "certificate_over", "file=\"%s\" remedy=\"renew it, then SIGHUP: clients refuse to connect\"",
+		          s->config->tls.certificate);
+	else if (left < CERTIFICATE_WARN_S)
+		log_warn("conn", "certificate_ends", "file=\"%s\" days=%ld remedy=\"renew it, then SIGHUP\"",
+		         s->config->tls.certificate, left / DAY_S);
+}
+
+static void
+hour_over(void *ctx)
+{
+	struct conn_set *s = ctx;
+
+	tls_tickets_renew(s->tls);
+	if (++s->n_hours % 24 == 0)
+		certificate_review(s);
+	if (timer_arm(s->reactor, &s->hour, HOUR_MS))
+		log_error("conn", "timer_failed", "what=hour");
+}
+
+static enum srs_err
+tls_begin(struct conn_set *s, char *why, size_t why_len)
+{
+	char reason[TLS_WHY_MAX] = "";
+	enum srs_err err = tls_create(&s->tls, s->config, reason, sizeof(reason));
+
+	if (err) {
+		snprintf(why, why_len, "SIP over TLS: %s; docs/operations.md shows how to make certificates; without TLS set "
+		         "ENABLE_TLS=false", reason);
+		return err;
+	}
+	if (certificate_file_is_open(s->config->tls.key))
+		log_warn("conn", "key_file_is_open", "file=\"%s\" remedy=\"chmod 0600: every user of this host can read it\"",
+		         s->config->tls.key);
+	certificate_review(s);
+	return timer_arm(s->reactor, &s->hour, HOUR_MS);
+}
+
+void
+conn_reload(struct conn_set *s)
+{
+	char why[TLS_WHY_MAX] = "";
+
+	if (s->tls == NULL)
+		return;
+	if (tls_reload(s->tls, why, sizeof(why))) {
+		log_error("conn", "certificates_kept", "what=\"%s\" remedy=\"mend it and send SIGHUP again: the old ones stay in "
+		          "use\"", why);
+		return;
+	}
+	log_info("conn", "certificates_reloaded", "file=\"%s\" days=%ld", s->config->tls.certificate,
+	         tls_seconds_left(s->tls) / DAY_S);
+	certificate_review(s);
 }
 
 enum srs_err
@@ -782,12 +393,15 @@ conn_set_create(struct conn_set **out, struct reactor *r, const struct config *c
 	if (s == NULL)
 		return err;
 	s->reactor = r;
+	s->config = c;
 	s->handlers = *handlers;
 	s->ctx = ctx;
 	s->counters = *counters;
 	s->message_bytes_max = c->sip.message_bytes_max;
 	s->n_slots = c->sip.connections_max;
-	timer_init(&s->reaper, reap, s);
+	timer_init(&s->reaper, streams_reap, s);
+	timer_init(&s->turn, handshakes_turn, s);
+	timer_init(&s->hour, hour_over, s);
 	timer_init(&s->accept_again, accept_again, s);
 	s->datagram = malloc(DATAGRAM_BYTES_MAX);
 	s->slots = calloc(s->n_slots + 1, sizeof(struct stream *));
@@ -798,7 +412,9 @@ conn_set_create(struct conn_set **out, struct reactor *r, const struct config *c
 		s->free_slots[s->n_free] = s->n_slots - 1 - s->n_free;
 		s->n_free++;
 	}
-	err = SRS_OK;
+	err = conn_sources_create(&s->sources, s->n_slots);
+	if (!err && c->tls.on)
+		err = tls_begin(s, why, why_len);
 	for (unsigned int i = 0; i < c->sip.n_listen && i < CONFIG_LISTEN_MAX && err == SRS_OK; i++)
 		err = listener_open(s, &c->sip.listen[i], why, why_len);
 out:
@@ -827,8 +443,8 @@ conn_set_destroy(struct conn_set *s)
 
 		if (c == NULL)
 			continue;
-		if (c->state == STREAM_OPEN)
-			evbuffer_write(bufferevent_get_output(c->bev), bufferevent_getfd(c->bev));
+		stream_flush(c);
+		handshake_leave(c);
 		stream_free(c);
 	}
 	while (s->dead != NULL) {
@@ -839,6 +455,10 @@ conn_set_destroy(struct conn_set *s)
 	}
 	timer_release(&s->reaper);
 	timer_release(&s->accept_again);
+	timer_release(&s->turn);
+	timer_release(&s->hour);
+	tls_destroy(s->tls);
+	conn_sources_destroy(s->sources);
 	free(s->datagram);
 	free(s->slots);
 	free(s->free_slots);
@@ -850,9 +470,9 @@ conn_identities(const struct conn_set *s, const struct conn_path *path, const ch
 {
 	const struct stream *c = path->transport == CONFIG_TLS ? stream_find(s, path->connection) : NULL;
 
-	(void)c;
-	(void)names;
-	return 0;
+	for (unsigned int i = 0; c != NULL && i < c->n_names; i++)
+		names[i] = c->names[i];
+	return c != NULL ? c->n_names : 0;
 }
 
 const char *

@@ -1,4 +1,4 @@
-/* Where SIP messages come from and go to: UDP sockets, TCP listeners and TCP connections, all on the control loop.
+/* Where SIP messages come from and go to: UDP sockets, TCP and TLS listeners and connections, all on the control loop.
  * A reply leaves from the address that the request came to. Everything is bounded: connections, bytes of a message,
  * bytes waiting to be written, and the time a peer may take for a message. @thread control
  * @rfc 3261 §18, 5626 §4.4.1 */
@@ -16,8 +16,11 @@
 #include "lib/srs_err.h"
 
 #define CONN_MESSAGE_MS_MAX   32000u	/* a message begun, or the first one awaited, must be whole by then */
+#define CONN_HANDSHAKE_MS_MAX 5000u	/* a TLS connection that came: its handshake must be done by then */
+#define CONN_CONNECT_TLS_MS_MAX 10000u /* one that we open: TCP and the handshake */
 #define CONN_WRITE_BYTES_MAX  (1u << 20) /* waiting for a peer that does not read */
 #define CONN_OUTGOING_IDLE_MS 120000u	/* a connection that we opened and nobody uses */
+#define CONN_PEER_NAME_MAX    64	/* host names in URIs that we follow over TLS */
 #define CONN_ADDRESS_TEXT_MAX (INET6_ADDRSTRLEN + 10) /* "[address]:port" */
 
 struct conn_set;
@@ -29,6 +32,8 @@ struct conn_path {
 	uint64_t connection;		/* streams: 0 is none yet; ids are never used twice */
 	struct sockaddr_storage remote;
 	struct sockaddr_storage local;	/* the very address, also behind a listener on 0.0.0.0 */
+	char peer_name[CONN_PEER_NAME_MAX];	/* TLS that we open: the host of the URI, when it is no address, which the
+						 * peer's certificate must have (RFC 5922 §4); "": see tls_peer_is() */
 };
 
 struct conn_handlers {
@@ -41,12 +46,15 @@ struct conn_handlers {
 
 /* Where to count: single-writer cells of the caller. */
 struct conn_counters {
-	_Atomic uint64_t *accepted, *refused;
+	_Atomic uint64_t *accepted, *refused, *late;
+	_Atomic uint64_t *tls_done, *tls_resumed, *tls_failed, *tls_evicted;
 };
 
 SRS_MUST_CHECK enum srs_err conn_set_create(struct conn_set **out, struct reactor *r, const struct config *c,
                                             const struct conn_handlers *handlers, void *ctx,
                                             const struct conn_counters *counters, char *why, size_t why_len);
+/** Read certificates again; connections stay. A bad file is logged, and the old ones go on. */
+void conn_reload(struct conn_set *s);
 void conn_set_destroy(struct conn_set *s);	/* accepts NULL; tries once to write what waits */
 
 /** Send. A stream path whose connection is gone, or has none, opens one to `remote` and remembers it.
@@ -75,6 +83,8 @@ unsigned int conn_n_open(const struct conn_set *s);
 bool conn_is_open(const struct conn_set *s, const struct conn_path *path);
 
 /* ---- addresses, as SIP writes them ---- */
+/** "UDP", "TCP", "TLS": as in Via. */
+const char *conn_transport_name(enum config_transport t);
 /** Numeric IPv4 or IPv6, brackets allowed. @return INVALID for anything else, host names included */
 SRS_MUST_CHECK enum srs_err conn_address_read(struct sockaddr_storage *out, const char *host, uint16_t port);
 uint16_t conn_port(const struct sockaddr_storage *address);

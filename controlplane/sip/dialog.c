@@ -466,13 +466,13 @@ target_of(const struct message *m, const struct conn_path *from)
 	if (contact[0] != '\0')
 		return dialog_uri_of(contact);
 	if (asprintf(&uri, "sip:%s%s", conn_address_text(&from->remote, address),
-	             from->transport == CONFIG_UDP ? "" : ";transport=tcp") < 0)
+	             sip_transport_parameter(from->transport)) < 0)
 		return NULL;
 	return uri;
 }
 
 static struct dialog *
-dialog_create(struct sip *s, const struct message *m, const struct conn_path *from, const struct dialog_opening *with)
+dialog_create(struct sip *s, const struct message *m, const struct conn_path *from, const char *tag)
 {
 	struct dialog *d = calloc(1, sizeof(*d));
 
@@ -482,15 +482,14 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	d->path = d->origin = *from;
 	d->state = DIALOG_OFFERED;
 	d->remote_cseq = m->cseq;
-	snprintf(d->local_tag, sizeof(d->local_tag), "%s", with->tag);
-	d->authenticated = with->user;
+	snprintf(d->local_tag, sizeof(d->local_tag), "%s", tag);
 	d->call_id = strdup(m->call_id);
 	d->remote_tag = strdup(m->from_tag);
 	d->identity = strdup(conn_identity(s->conns, from));
 	d->remote_party = strdup(message_value(m, "From"));
 	d->remote_target = target_of(m, from);
 	d->record_route = record_route_of(m);
-	if (asprintf(&d->local_party, "%s;tag=%s", message_value(m, "To"), with->tag) < 0)
+	if (asprintf(&d->local_party, "%s;tag=%s", message_value(m, "To"), tag) < 0)
 		d->local_party = NULL;
 	timer_init(&d->resend, resend_due, d);
 	timer_init(&d->give_up, give_up_due, d);
@@ -500,7 +499,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	dialog_heard(d, m);
 	if (d->call_id == NULL || d->remote_tag == NULL || d->identity == NULL || d->remote_party == NULL || d->remote_target == NULL ||
 	    d->record_route == NULL || d->local_party == NULL ||
-	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, with->tag, m->from_tag), d)) {
+	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, tag, m->from_tag), d)) {
 		dialog_free(d);
 		return NULL;
 	}
@@ -514,10 +513,10 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 
 void
 dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-            const struct dialog_opening *with)
+            const char *tag, struct dialog *replaced)
 {
 	char *target = target_of(m, from);
-	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, with);
+	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, tag);
 	struct sip_request_view view;
 	bool readable = target != NULL;
 
@@ -531,7 +530,7 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 	dialog_hop_learn(d);
 	invite_take(d, m, t);
 	sip_request_view(d->sip, &view, m, from);
-	view.request.replaced = with->replaced;
+	view.request.replaced = replaced;
 	s->handlers.on_invite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
 }

@@ -136,6 +136,8 @@ unsigned int sip_n_dialogs(const struct sip *s);
 /** dialog_end() for each dialog: a clean stop. Run the loop until sip_n_dialogs() is 0, or for as long as you can wait;
  * sip_destroy() sends one last BYE to what is left. From then on new INVITEs get 503. */
 void sip_end_all(struct sip *s, unsigned int reason_cause, const char *reason_text);
+/** Read certificates again (SIGHUP); calls and connections go on. A bad file is logged, and nothing changes. */
+void sip_reload(struct sip *s);
 /** The address that listener `i` (config order) is bound to; NULL behind the last. */
 const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigned int i);
 
@@ -147,11 +149,14 @@ const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigne
 	X(SIP_MALFORMED,       sip_malformed,        "messages", COUNTER_WARN,  "dropped: no response could be formed") \
 	X(SIP_REFUSED,         sip_refused,          "messages", COUNTER_WARN,  "answered with 4xx, 5xx or 6xx") \
 	X(SIP_UNWELCOME,       sip_unwelcome,        "messages", COUNTER_WARN,  "answered with 403: the client's profile in src says refuse") \
-	X(SIP_CHALLENGES,      sip_challenges,       "messages", COUNTER_INFO,  "answered with 401: no credentials yet, or a nonce that is used up") \
-	X(SIP_UNAUTHENTICATED, sip_unauthenticated,  "messages", COUNTER_WARN,  "answered with 401: credentials that are not right (sip.digest_users)") \
 	X(SIP_NO_ACK,          sip_no_ack,           "dialogs",  COUNTER_WARN,  "ended: our 200 was never acknowledged") \
-	X(SIP_CONNECTIONS,     sip_connections,      "connections", COUNTER_INFO, "TCP connections accepted") \
-	X(SIP_CONN_REFUSED,    sip_connections_refused, "connections", COUNTER_WARN, "TCP connections refused: connections_max")
+	X(SIP_CONNECTIONS,     sip_connections,      "connections", COUNTER_INFO, "TCP and TLS connections accepted") \
+	X(SIP_CONN_REFUSED,    sip_connections_refused, "connections", COUNTER_WARN, "TCP and TLS connections refused: sip.connections_max, or too many of one source") \
+	X(SIP_CONN_LATE,       sip_connections_late, "connections", COUNTER_WARN, "cut: the handshake or a whole message did not come in time") \
+	X(SIP_TLS_DONE,        sip_tls_handshakes,   "handshakes", COUNTER_INFO, "TLS handshakes in full") \
+	X(SIP_TLS_RESUMED,     sip_tls_resumptions,  "handshakes", COUNTER_INFO, "TLS handshakes by a ticket of an earlier one") \
+	X(SIP_TLS_FAILED,      sip_tls_failed,       "handshakes", COUNTER_WARN, "TLS handshakes that failed: the log says why") \
+	X(SIP_TLS_EVICTED,     sip_tls_evicted,      "handshakes", COUNTER_WARN, "TLS handshakes closed, the oldest first: tls.handshakes_max")
 #define SIP_COUNTER_ENUM(symbol, name, unit, severity, sentence) symbol,
 enum sip_counter { SIP_COUNTER_LIST(SIP_COUNTER_ENUM) SIP_N_COUNTERS };
 uint64_t sip_counter_read(const struct sip *s, enum sip_counter which);	/* @thread any */

@@ -1,5 +1,6 @@
 /* Where a request of ours goes: what the URI of the next hop says, the connection that the peer came by, and DNS
  * (RFC 3261 §8.1.2, §18.1.1; RFC 3263 §4). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -111,5 +112,9 @@ dialog_path_make(struct dialog *d, const char *next_hop, struct conn_path *to)
 	}
 	if (!found)
 		*to = d->path;
+	/* Should a TLS connection have to be opened: to who made the dialog, else to the host that is named. */
+	if (to->transport == CONFIG_TLS)
+		snprintf(to->peer_name, sizeof(to->peer_name), "%s",
+		         d->identity[0] != '\0' || !found || h.numeric ? d->identity : h.uri->host);
 	hop_release(&h);
 }

@@ -152,7 +152,7 @@ request_text(const struct dialog *d, const struct request *q, const struct route
 	if (f == NULL)
 		return NULL;
 	fprintf(f, "%s %s SIP/2.0\r\n", q->method, r->uri);
-	fprintf(f, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", to->transport == CONFIG_UDP ? "UDP" : "TCP",
+	fprintf(f, "Via: SIP/2.0/%s %s;branch=%s;rport\r\n", conn_transport_name(to->transport),
 	        conn_address_text(&to->local, address), q->branch);
 	fprintf(f, "Max-Forwards: %d\r\n", FORWARDS_MAX);
 	if (r->routes[0] != '\0')

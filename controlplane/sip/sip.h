@@ -26,8 +26,6 @@
 const char *sip_supported_line(const struct sip *s);
 #define SIP_ACCEPT_LINE    "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n"
 
-struct challenge;
-
 struct sip {
 	struct reactor *reactor;
 	const struct config *config;
@@ -38,7 +36,6 @@ struct sip {
 	struct transactions *transactions;
 	struct textmap dialogs;
 	struct replaces_ended ended;
-	struct challenge *challenge;	/* NULL: nobody is asked for a password */
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;
@@ -67,6 +64,8 @@ char *sip_answer_text(struct sip *s, const char *head, const char *method, const
 /** Answer a server transaction. */
 void sip_answer(struct sip *s, struct transaction *t, const char *method, const struct conn_path *from,
                 const struct sip_answer *a);
+/** What a URI says of a transport: "", ";transport=tcp", ";transport=tls". */
+const char *sip_transport_parameter(enum config_transport t);
 /** `Contact: <sip:srs@our-address>;+sip.srs` and its line end. `out` holds SIP_CONTACT_MAX. @return out */
 #define SIP_CONTACT_MAX 128
 const char *sip_contact_line(const struct conn_path *from, char *out);
@@ -122,7 +121,6 @@ struct dialog {
 	struct conn_path path;			/* how the last request came */
 	struct conn_path origin;		/* how the first one did */
 	char *identity;				/* what its client certificate proved; "" nothing */
-	const char *authenticated;		/* by digest: name out of sip.challenge; "" nobody */
 	bool established;			/* a 2xx went out */
 
 	struct transaction *invite;		/* waits for our answer, or for L */
@@ -149,15 +147,9 @@ struct dialog {
 };
 
 struct dialog *dialog_find(const struct sip *s, const struct message *m);
-/* What the checks of a new INVITE found. */
-struct dialog_opening {
-	const char *tag;		/* ours, as in the transaction's head */
-	struct dialog *replaced;	/* or NULL */
-	const char *user;		/* who proved to be so by digest; "" nobody */
-};
-/** A new INVITE that passed all checks. */
+/** A new INVITE that passed all checks. @param tag  our tag, as in the transaction's head. @param replaced  or NULL */
 void dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-                 const struct dialog_opening *with);
+                 const char *tag, struct dialog *replaced);
 /** A request in a dialog that passed all checks but the dialog's own. Takes care of the answer. */
 void dialog_on_request(struct dialog *d, const struct message *m, const struct conn_path *from,
                        struct transaction *t);

@@ -40,6 +40,8 @@ struct peer {
 	char body[512];
 	size_t body_len;
 	char content_type[128], session_id[128], from_uri[128];
+	char identity[256];
+	const struct config_src *src_found;
 	struct sockaddr_storage source, local;
 	char received[65536];		/* by peer_receive() */
 };
@@ -57,6 +59,8 @@ peer_note(struct peer *p, struct dialog *d, const struct sip_request *req)
 	snprintf(p->content_type, sizeof(p->content_type), "%s", req->content_type);
 	snprintf(p->session_id, sizeof(p->session_id), "%s", req->session_id);
 	snprintf(p->from_uri, sizeof(p->from_uri), "%s", req->from_uri);
+	snprintf(p->identity, sizeof(p->identity), "%s", req->identity);
+	p->src_found = req->src;
 	p->source = req->source;
 	p->local = req->local;
 }
@@ -163,9 +167,9 @@ peer_on_options(void *ctx)
 	return p->options_status;
 }
 
-/* The configuration as tests have it; peer_begin() follows. */
+/* The configuration; a test may change it before peer_open(). */
 static inline void
-peer_configure(struct peer *p)
+peer_prepare(struct peer *p)
 {
 	static char any4[] = "127.0.0.1", any6[] = "::1", name[] = "test node";
 
@@ -181,6 +185,7 @@ peer_configure(struct peer *p)
 	p->config.sip.body_bytes_max = 8192;
 	p->config.sip.message_bytes_max = 16384;
 	p->config.sip.connections_max = 4;
+	p->config.sip.connections_per_source_max = 4;
 	p->config.sip.transactions_max = 64;
 	p->config.sip.t1_ms = PEER_T1_MS;
 	p->config.sip.retry_after_s = 10;
@@ -190,14 +195,14 @@ peer_configure(struct peer *p)
 }
 
 static inline void
-peer_begin(struct peer *p)
+peer_open(struct peer *p)
 {
 	static const struct dialog_handlers handlers = {
 		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
 		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
 		.on_answer = peer_on_answer, .on_describe = peer_on_describe, .on_probed = peer_on_probed,
 	};
-	char why[256] = "";
+	char why[512] = "";
 
 	if (reactor_create(&p->reactor) != SRS_OK ||
 	    sip_create(&p->sip, p->reactor, &p->config, &handlers, p, why, sizeof(why)) != SRS_OK) {
@@ -212,8 +217,8 @@ peer_begin(struct peer *p)
 static inline void
 peer_start(struct peer *p)
 {
-	peer_configure(p);
-	peer_begin(p);
+	peer_prepare(p);
+	peer_open(p);
 }
 
 static inline void

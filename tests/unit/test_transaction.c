@@ -137,7 +137,7 @@ wire_setup(void **state)
 	static const struct conn_handlers handlers = { .on_message = wire_message, .on_closed = wire_closed };
 	static char loopback[] = "127.0.0.1";
 	struct wire *w = calloc(1, sizeof(*w));
-	struct conn_counters counters = { &w->accepted, &w->refused };
+	struct conn_counters counters = { .accepted = &w->accepted, .refused = &w->refused };
 	char why[256];
 
 	if (w == NULL || parser_init() != OSIP_SUCCESS || reactor_create(&w->peer.reactor) != SRS_OK)
