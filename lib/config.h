@@ -15,6 +15,7 @@
 #define CONFIG_ADDRESS_MAX  64 /* media addresses */
 #define CONFIG_DEVICE_MAX   8  /* storage devices */
 #define CONFIG_SUITE_MAX    8  /* SRTP suites */
+#define CONFIG_DIGEST_MAX   2  /* algorithms of digest authentication */
 #define CONFIG_PREFIX_MAX   64 /* address prefixes of one list */
 #define CONFIG_SRC_MAX      64 /* SRC profiles */
 #define CONFIG_IDENTITY_MAX 16 /* certificate names of a profile */
@@ -83,8 +84,13 @@ struct config {
 		uint32_t transactions_max; /* 65,536 */
 		uint32_t t1_ms; /* RFC 3261 T1: 500 */
 		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
-		enum config_replaces replaces; /* who may replace a dialog (RFC 3891): its TLS identity, else its host */
 		char *dns_servers; /* for names that requests of ours go to; empty: the system's */
+		enum config_replaces replaces; /* who may replace a dialog (RFC 3891): its TLS identity, else its digest user, else its host */
+		char *digest_users; /* file of name:realm:hash; empty: no digest authentication */
+		char *digest_realm; /* "capstan" */
+		char **digest_algorithms; /* of the challenge, preferred first; SHA-256 */
+		unsigned int n_digest_algorithms;
+		uint32_t digest_nonce_s; /* how long a nonce is good: 300 */
 	} sip;
 	struct {
 		enum config_profile profile; /* default tap */

@@ -39,7 +39,11 @@ enum config_kind {
 	X(sip, t1_ms, CONFIG_TIME_MS, "CAPSTAN_SIP_T1_MS", "500", 50, 5000, NULL) \
 	X(sip, retry_after_s, CONFIG_TIME_S, "CAPSTAN_SIP_RETRY_AFTER_S", "10", 1, 3600, NULL) \
 	X(sip, replaces, CONFIG_CHOICE, "CAPSTAN_SIP_REPLACES", "source", CONFIG_REPLACES_SOURCE, 0, "source|identity|off") \
-	X(sip, dns_servers, CONFIG_TEXT, "CAPSTAN_SIP_DNS_SERVERS", "", 0, 511, NULL)
+	X(sip, dns_servers, CONFIG_TEXT, "CAPSTAN_SIP_DNS_SERVERS", "", 0, 511, NULL) \
+	X(sip, digest_users, CONFIG_TEXT, "CAPSTAN_SIP_DIGEST_USERS", "", 0, 4000, NULL) \
+	X(sip, digest_realm, CONFIG_TEXT, "CAPSTAN_SIP_DIGEST_REALM", "capstan", 1, 127, NULL) \
+	X(sip, digest_algorithms, CONFIG_TEXTS, "CAPSTAN_SIP_DIGEST_ALGORITHMS", "SHA-256", 1, CONFIG_DIGEST_MAX, "SHA-256|MD5") \
+	X(sip, digest_nonce_s, CONFIG_TIME_S, "CAPSTAN_SIP_DIGEST_NONCE_S", "300", 1, 86400, NULL)
 
 #define CONFIG_MEDIA_FIELDS(X) \
 	X(media, profile, CONFIG_CHOICE, "CAPSTAN_MEDIA_PROFILE", "tap", CONFIG_PROFILE_TAP, 0, "tap|ring|pcap") \

@@ -472,7 +472,7 @@ target_of(const struct message *m, const struct conn_path *from)
 }
 
 static struct dialog *
-dialog_create(struct sip *s, const struct message *m, const struct conn_path *from, const char *tag)
+dialog_create(struct sip *s, const struct message *m, const struct conn_path *from, const struct dialog_opening *with)
 {
 	struct dialog *d = calloc(1, sizeof(*d));
 
@@ -482,14 +482,15 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	d->path = d->origin = *from;
 	d->state = DIALOG_OFFERED;
 	d->remote_cseq = m->cseq;
-	snprintf(d->local_tag, sizeof(d->local_tag), "%s", tag);
+	snprintf(d->local_tag, sizeof(d->local_tag), "%s", with->tag);
+	d->authenticated = with->user;
 	d->call_id = strdup(m->call_id);
 	d->remote_tag = strdup(m->from_tag);
 	d->identity = strdup(conn_identity(s->conns, from));
 	d->remote_party = strdup(message_value(m, "From"));
 	d->remote_target = target_of(m, from);
 	d->record_route = record_route_of(m);
-	if (asprintf(&d->local_party, "%s;tag=%s", message_value(m, "To"), tag) < 0)
+	if (asprintf(&d->local_party, "%s;tag=%s", message_value(m, "To"), with->tag) < 0)
 		d->local_party = NULL;
 	timer_init(&d->resend, resend_due, d);
 	timer_init(&d->give_up, give_up_due, d);
@@ -499,7 +500,7 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	dialog_heard(d, m);
 	if (d->call_id == NULL || d->remote_tag == NULL || d->identity == NULL || d->remote_party == NULL || d->remote_target == NULL ||
 	    d->record_route == NULL || d->local_party == NULL ||
-	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, tag, m->from_tag), d)) {
+	    textmap_add(&s->dialogs, &d->node, key_of(m->call_id, with->tag, m->from_tag), d)) {
 		dialog_free(d);
 		return NULL;
 	}
@@ -513,10 +514,10 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 
 void
 dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-            const char *tag, struct dialog *replaced)
+            const struct dialog_opening *with)
 {
 	char *target = target_of(m, from);
-	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, tag);
+	struct dialog *d = target == NULL ? NULL : dialog_create(s, m, from, with);
 	struct sip_request_view view;
 	bool readable = target != NULL;
 
@@ -530,7 +531,7 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 	dialog_hop_learn(d);
 	invite_take(d, m, t);
 	sip_request_view(d->sip, &view, m, from);
-	view.request.replaced = replaced;
+	view.request.replaced = with->replaced;
 	s->handlers.on_invite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
 }

@@ -149,6 +149,8 @@ const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigne
 	X(SIP_MALFORMED,       sip_malformed,        "messages", COUNTER_WARN,  "dropped: no response could be formed") \
 	X(SIP_REFUSED,         sip_refused,          "messages", COUNTER_WARN,  "answered with 4xx, 5xx or 6xx") \
 	X(SIP_UNWELCOME,       sip_unwelcome,        "messages", COUNTER_WARN,  "answered with 403: the client's profile in src says refuse") \
+	X(SIP_CHALLENGES,      sip_challenges,       "messages", COUNTER_INFO,  "answered with 401: no credentials yet, or a nonce that is used up") \
+	X(SIP_UNAUTHENTICATED, sip_unauthenticated,  "messages", COUNTER_WARN,  "answered with 401: credentials that are not right (sip.digest_users)") \
 	X(SIP_NO_ACK,          sip_no_ack,           "dialogs",  COUNTER_WARN,  "ended: our 200 was never acknowledged") \
 	X(SIP_CONNECTIONS,     sip_connections,      "connections", COUNTER_INFO, "TCP and TLS connections accepted") \
 	X(SIP_CONN_REFUSED,    sip_connections_refused, "connections", COUNTER_WARN, "TCP and TLS connections refused: sip.connections_max, or too many of one source") \

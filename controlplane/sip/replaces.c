@@ -179,14 +179,17 @@ dialog_named(const struct sip *s, const struct replaces *r, struct span from_tag
 	return d;
 }
 
-/* RFC 3891 §3, §8: who replaces must be the equal of who began. A certificate that named the one must name the other; else
- * all that is known of it is the host that its INVITE came from, over nothing that is easier to forge. */
+/* RFC 3891 §3, §8: who replaces must be the equal of who began. A certificate that named the one must name the other; a
+ * password likewise; else all that is known of it is the host that its INVITE came from, over nothing that is easier to forge. */
 static bool
-may_replace(const struct sip *s, const struct dialog *d, const struct conn_path *from)
+may_replace(const struct sip *s, const struct dialog *d, const struct conn_path *from, const char *user)
 {
 	const char *names[CONN_IDENTITIES_MAX];
 	unsigned int n = conn_identities(s->conns, from, names);
 
+	if (d->identity[0] == '\0' && d->authenticated[0] != '\0')
+		return strcmp(d->authenticated, user) == 0 && from->transport >= d->origin.transport &&
+		       s->config->sip.replaces == CONFIG_REPLACES_SOURCE;
 	if (d->identity[0] == '\0')
 		return s->config->sip.replaces == CONFIG_REPLACES_SOURCE && from->transport >= d->origin.transport &&
 		       conn_same_host(&d->origin.remote, &from->remote);
@@ -205,7 +208,7 @@ refuse(struct replaces_finding *out, unsigned int status, const char *warning)
 
 void
 replaces_find(struct replaces_finding *out, const struct sip *s, const struct message *m,
-              const struct conn_path *from)
+              const struct conn_path *from, const char *user)
 {
 	static const struct span none;
 	const char *value = "";
@@ -236,7 +239,7 @@ replaces_find(struct replaces_finding *out, const struct sip *s, const struct me
 		return;
 	}
 	d = d != NULL ? d : also;
-	if (!may_replace(s, d, from)) {
+	if (!may_replace(s, d, from, user)) {
 		log_warn("dialog", "replaces_refused", "call_id=%s replaces=%s", m->call_id, d->call_id);
 		refuse(out, 403, "Replaces names a dialog of another client, see sip.replaces");
 	} else if (d->state == DIALOG_ENDING || d->state == DIALOG_DEAD) {

@@ -49,9 +49,10 @@ struct replaces_finding {
 	unsigned int status;
 	const char *warning;
 };
-/** Of any request but ACK: the header where it has no place, or more than once, is 400. */
+/** Of any request but ACK: the header where it has no place, or more than once, is 400.
+ * @param user  who asks, by digest; "" nobody */
 void replaces_find(struct replaces_finding *out, const struct sip *s, const struct message *m,
-                   const struct conn_path *from);
+                   const struct conn_path *from, const char *user);
 /** Is the extension offered at all (sip.replaces)? Without it the header means nothing, as for who never heard of it. */
 bool replaces_served(const struct sip *s);
 

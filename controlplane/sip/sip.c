@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "controlplane/sip/challenge.h"
 #include "controlplane/sip/response.h"
 #include "lib/srs_log.h"
 
@@ -373,18 +374,48 @@ refused_by_profile(struct sip *s, struct transaction *t, const struct message *m
 	return true;
 }
 
+/* An INVITE that would begin a session, from who has no certificate, needs a password where there are any (RFC 3261 §22.2).
+ * Requests in a dialog need its tags, and are not challenged: few clients can repeat a BYE. OPTIONS neither: clients ping
+ * with it and take a 401 for a recorder that is down. @return refused */
+static bool
+refused_by_challenge(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from,
+                     const char **user)
+{
+	enum challenge_result result;
+	char *lines;
+
+	if (s->challenge == NULL || strcmp(m->method, "INVITE") != 0 || conn_identity(s->conns, from)[0] != '\0')
+		return false;
+	result = challenge_judge(s->challenge, m, user);
+	if (result == CHALLENGE_PASSED)
+		return false;
+	sip_count(s, result == CHALLENGE_WRONG ? SIP_UNAUTHENTICATED : SIP_CHALLENGES);
+	if (result == CHALLENGE_WRONG) {
+		char address[CONN_ADDRESS_TEXT_MAX];
+
+		log_warn("sip", "digest_refused", "call_id=\"%s\" source=%s", m->call_id, conn_address_text(&from->remote, address));
+	}
+	lines = challenge_lines(s->challenge, result == CHALLENGE_STALE);
+	sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = lines == NULL ? 500 : 401, .lines = lines,
+		   .warning = lines == NULL ? "no challenge could be made" :
+		   result == CHALLENGE_WRONG ? "name, password or algorithm are not right, see sip.digest_users" :
+		   "a password is needed: answer the challenge" });
+	free(lines);
+	return true;
+}
+
 /* ---- dispatch ---- */
 
 static void
 on_new_invite(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-              const char *tag, struct dialog *replaced)
+              const struct dialog_opening *with)
 {
 	if (s->closing || s->n_dialogs >= s->dialogs_max) {
 		sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
 			   .warning = s->closing ? "the recorder is stopping" : "too many dialogs" });
 		return;
 	}
-	dialog_open(s, m, from, t, tag, replaced);
+	dialog_open(s, m, from, t, with);
 }
 
 static void
@@ -436,6 +467,7 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 	char tag[SIP_TAG_SIZE];
 	bool merged = transaction_is_merged(s->transactions, m);
 	struct replaces_finding replaces;
+	const char *user = "";
 	enum srs_err err;
 
 	sip_tag_make(tag);
@@ -463,12 +495,14 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 		refuse(s, t, m, from, 481, "no such dialog");
 	else if (d == NULL && refused_by_profile(s, t, m, from))
 		return;
-	else if (replaces_find(&replaces, s, m, from), replaces.status != 0)
+	else if (d == NULL && refused_by_challenge(s, t, m, from, &user))
+		return;
+	else if (replaces_find(&replaces, s, m, from, user), replaces.status != 0)
 		refuse(s, t, m, from, replaces.status, replaces.warning);
 	else if (d != NULL)
 		dialog_on_request(d, m, from, t);
 	else if (strcmp(m->method, "INVITE") == 0)
-		on_new_invite(s, m, from, t, tag, replaces.dialog);
+		on_new_invite(s, m, from, t, &(struct dialog_opening){ tag, replaces.dialog, user });
 	else if (strcmp(m->method, "OPTIONS") == 0)
 		on_new_options(s, m, from, t);
 	else
@@ -580,6 +614,8 @@ sip_create(struct sip **out, struct reactor *r, const struct config *c, const st
 	err = textmap_init(&s->dialogs, s->dialogs_max);
 	if (!err)
 		err = replaces_ended_init(&s->ended, s->dialogs_max, c->sip.t1_ms);
+	if (!err && c->sip.digest_users != NULL && c->sip.digest_users[0] != '\0')
+		err = challenge_create(&s->challenge, c, why, why_len);
 	if (!err)
 		err = conn_set_create(&s->conns, r, c, &conn_handlers, s, &counters, why, why_len);
 	if (!err)
@@ -603,6 +639,7 @@ sip_destroy(struct sip *s)
 		textmap_release(&s->dialogs);
 	}
 	replaces_ended_release(&s->ended);
+	challenge_destroy(s->challenge);
 	transactions_destroy(s->transactions);
 	resolver_destroy(s->resolver);
 	conn_set_destroy(s->conns);

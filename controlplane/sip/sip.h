@@ -26,6 +26,8 @@
 const char *sip_supported_line(const struct sip *s);
 #define SIP_ACCEPT_LINE    "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n"
 
+struct challenge;
+
 struct sip {
 	struct reactor *reactor;
 	const struct config *config;
@@ -36,6 +38,7 @@ struct sip {
 	struct transactions *transactions;
 	struct textmap dialogs;
 	struct replaces_ended ended;
+	struct challenge *challenge;	/* NULL: nobody is asked for a password */
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;
@@ -121,6 +124,7 @@ struct dialog {
 	struct conn_path path;			/* how the last request came */
 	struct conn_path origin;		/* how the first one did */
 	char *identity;				/* what its client certificate proved; "" nothing */
+	const char *authenticated;		/* by digest: name out of sip.challenge; "" nobody */
 	bool established;			/* a 2xx went out */
 
 	struct transaction *invite;		/* waits for our answer, or for L */
@@ -147,9 +151,15 @@ struct dialog {
 };
 
 struct dialog *dialog_find(const struct sip *s, const struct message *m);
-/** A new INVITE that passed all checks. @param tag  our tag, as in the transaction's head. @param replaced  or NULL */
+/* What the checks of a new INVITE found. */
+struct dialog_opening {
+	const char *tag;		/* ours, as in the transaction's head */
+	struct dialog *replaced;	/* or NULL */
+	const char *user;		/* who proved to be so by digest; "" nobody */
+};
+/** A new INVITE that passed all checks. */
 void dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
-                 const char *tag, struct dialog *replaced);
+                 const struct dialog_opening *with);
 /** A request in a dialog that passed all checks but the dialog's own. Takes care of the answer. */
 void dialog_on_request(struct dialog *d, const struct message *m, const struct conn_path *from,
                        struct transaction *t);
