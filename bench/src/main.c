@@ -1,9 +1,4 @@
 /* capstan-src: places SIPREC calls against a recording server and says whether it behaved. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +11,7 @@
 
 #include "call.h"
 #include "options.h"
+#include "transport.h"
 
 #define TICK_MS      2
 #define FDS_SPARE    64
@@ -24,15 +20,11 @@
 static struct options options;
 static struct call_plan *plan;
 static struct call *calls;
-static unsigned int n_calls, n_started;
-static int sip_fd = -1, media_poll_fd = -1;
+static unsigned int n_placed;	/* calls to place; as many again may replace them */
+static unsigned int n_room, n_started;
+static struct transport *transport;
+static int media_poll_fd = -1;
 static volatile sig_atomic_t interrupted;
-
-/* TCP: bytes that did not go out yet, and those that are no whole message yet. */
-static char *out_bytes;
-static size_t out_len, out_room;
-static char in_bytes[2 * CALL_MESSAGE_MAX + 1];
-static size_t in_len;
 
 static uint64_t
 now_ms(void)
@@ -49,84 +41,16 @@ on_signal(int signal_no)
 	interrupted = signal_no;
 }
 
-/* ---- transport ---- */
-
-static bool
-flush_stream(void)
-{
-	while (out_len > 0) {
-		ssize_t n = send(sip_fd, out_bytes, out_len, MSG_NOSIGNAL);
-
-		if (n < 0)
-			return errno == EAGAIN;
-		memmove(out_bytes, out_bytes + n, out_len - (size_t)n);
-		out_len -= (size_t)n;
-	}
-	return true;
-}
-
 static bool
 transmit(const char *message, size_t len)
 {
-	if (!plan->tcp)
-		return send(sip_fd, message, len, 0) == (ssize_t)len;
-	if (out_len + len > out_room) {
-		size_t room = (out_len + len) * 2;
-		char *bytes = realloc(out_bytes, room);
-
-		if (bytes == NULL)
-			return false;
-		out_bytes = bytes;
-		out_room = room;
-	}
-	memcpy(out_bytes + out_len, message, len);
-	out_len += len;
-	return flush_stream();
+	return transport_send(transport, message, len);
 }
 
+/* Calls start their Call-ID with their number, so finding one is reading it. Those that replace others have numbers
+ * behind all that are placed. */
 static void
-open_transport(void)
-{
-	const char *host = options.host, *port = options.port, *local = options.local_ip;
-	struct addrinfo hints = { .ai_socktype = plan->tcp ? SOCK_STREAM : SOCK_DGRAM }, *found;
-	socklen_t len = sizeof(plan->local);
-	int one = 1, size = 4 << 20;
-
-	if (getaddrinfo(host, port, &hints, &found) != 0)
-		usage("the host is not known; give HOST or HOST:PORT, IPv6 as [::1]:5060");
-	sip_fd = socket(found->ai_family, found->ai_socktype, 0);
-	if (local != NULL) {
-		struct addrinfo *bound, fixed = { .ai_flags = AI_NUMERICHOST, .ai_socktype = found->ai_socktype };
-
-		if (getaddrinfo(local, "0", &fixed, &bound) != 0 ||
-		    bind(sip_fd, bound->ai_addr, bound->ai_addrlen) != 0)
-			usage("--local: no such address on this host");
-		freeaddrinfo(bound);
-	}
-	setsockopt(sip_fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (connect(sip_fd, found->ai_addr, found->ai_addrlen) != 0) {
-		fprintf(stderr, "capstan-src: cannot reach %s port %s: %s; is the recorder running?\n", host, port,
-		        strerror(errno));
-		exit(1);
-	}
-	if (plan->tcp)
-		setsockopt(sip_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	fcntl(sip_fd, F_SETFL, O_NONBLOCK);
-	memcpy(&plan->peer, found->ai_addr, found->ai_addrlen);
-	freeaddrinfo(found);
-	getsockname(sip_fd, (struct sockaddr *)&plan->local, &len);
-	if (plan->local.ss_family == AF_INET6) {
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&plan->local)->sin6_addr, plan->local_ip, sizeof(plan->local_ip));
-		plan->local_port = ntohs(((struct sockaddr_in6 *)&plan->local)->sin6_port);
-	} else {
-		inet_ntop(AF_INET, &((struct sockaddr_in *)&plan->local)->sin_addr, plan->local_ip, sizeof(plan->local_ip));
-		plan->local_port = ntohs(((struct sockaddr_in *)&plan->local)->sin_port);
-	}
-}
-
-/* Calls start their Call-ID with their number, so finding one is reading it. */
-static void
-dispatch(const char *message, uint64_t now)
+dispatch(void *ctx, const char *message)
 {
 	char id[128];
 	unsigned long number;
@@ -134,49 +58,16 @@ dispatch(const char *message, uint64_t now)
 	if (!call_header(message, "Call-ID", "i", id, sizeof(id)))
 		return;
 	number = strtoul(id, NULL, 10);
-	if (number < n_started && strcmp(calls[number].id, id) == 0)
-		call_receive(&calls[number], message, now);
+	if (number < n_room && calls[number].plan != NULL && strcmp(calls[number].id, id) == 0)
+		call_receive(&calls[number], message, *(uint64_t *)ctx);
 }
 
 static void
-receive_datagrams(uint64_t now)
+succeed(struct call *c, uint64_t now)
 {
-	static char message[CALL_MESSAGE_MAX + 1];
-	ssize_t n;
+	unsigned int number = n_placed + c->number;
 
-	while ((n = recv(sip_fd, message, CALL_MESSAGE_MAX, 0)) > 0) {
-		message[n] = '\0';
-		dispatch(message, now);
-	}
-}
-
-static bool
-receive_stream(uint64_t now)
-{
-	ssize_t n;
-
-	while ((n = recv(sip_fd, in_bytes + in_len, sizeof(in_bytes) - 1 - in_len, 0)) > 0) {
-		char *end;
-
-		in_len += (size_t)n;
-		in_bytes[in_len] = '\0';
-		while ((end = strstr(in_bytes, "\r\n\r\n")) != NULL) {
-			char length[32] = "0", saved;
-			size_t whole;
-
-			call_header(in_bytes, "Content-Length", "l", length, sizeof(length));
-			whole = (size_t)(end - in_bytes) + 4 + strtoul(length, NULL, 10);
-			if (whole > in_len)
-				break;
-			saved = in_bytes[whole];
-			in_bytes[whole] = '\0';
-			dispatch(in_bytes, now);
-			in_bytes[whole] = saved;
-			memmove(in_bytes, in_bytes + whole, in_len - whole + 1);
-			in_len -= whole;
-		}
-	}
-	return n < 0 && errno == EAGAIN;
+	call_start(&calls[number], plan, number, c, now);
 }
 
 /* ---- media sockets ---- */
@@ -204,46 +95,67 @@ receive_media(void)
 
 /* ---- run ---- */
 
+/* @return how many calls are over, of those that were begun */
+static unsigned int
+tick_calls(uint64_t now)
+{
+	unsigned int n_over = 0;
+
+	for (unsigned int i = 0; i < n_room; i++) {
+		if (calls[i].plan == NULL)
+			continue;
+		call_tick(&calls[i], now);
+		n_over += call_is_over(&calls[i]);
+	}
+	return n_over;
+}
+
+static unsigned int
+n_begun(void)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_room; i++)
+		n += calls[i].plan != NULL;
+	return n;
+}
+
 static bool
 run(void)
 {
 	uint64_t begun = now_ms();
-	unsigned int n_over = 0;
+	unsigned int n_calls = n_placed;
+	bool all_over = false;
 
-	while (n_over < n_calls) {
+	while (!all_over) {
 		uint64_t now = now_ms();
 		struct pollfd fds[2] = {
-			{ .fd = sip_fd, .events = (short)(POLLIN | (out_len ? POLLOUT : 0)) },
+			{ .fd = transport_fd(transport), .events = (short)(POLLIN | (transport_has_more(transport) ? POLLOUT : 0)) },
 			{ .fd = media_poll_fd, .events = POLLIN },
 		};
 
 		while (n_started < n_calls && !interrupted && (double)(now - begun) * options.rate / 1000.0 >= n_started) {
-			call_start(&calls[n_started], plan, n_started, now);
+			call_start(&calls[n_started], plan, n_started, NULL, now);
 			n_started++;
 		}
 		if (interrupted) {
-			for (unsigned int i = 0; i < n_started; i++)
-				call_hang_up(&calls[i], now);
+			for (unsigned int i = 0; i < n_room; i++)
+				if (calls[i].plan != NULL)
+					call_hang_up(&calls[i], now);
 			n_calls = n_started;
 		}
 		if (poll(fds, 2, TICK_MS) > 0) {
+			now = now_ms();
 			if (fds[0].revents & POLLOUT)
-				flush_stream();
-			if (plan->tcp && fds[0].revents & (POLLIN | POLLHUP | POLLERR) && !receive_stream(now_ms())) {
+				transport_flush(transport);
+			if (fds[0].revents & (POLLIN | POLLHUP | POLLERR) && !transport_receive(transport, dispatch, &now)) {
 				fprintf(stderr, "capstan-src: the server closed the connection\n");
 				return false;
 			}
-			if (!plan->tcp && fds[0].revents & (POLLIN | POLLERR))
-				receive_datagrams(now_ms());
 			if (fds[1].revents & POLLIN)
 				receive_media();
 		}
-		now = now_ms();
-		n_over = 0;
-		for (unsigned int i = 0; i < n_started; i++) {
-			call_tick(&calls[i], now);
-			n_over += call_is_over(&calls[i]);
-		}
+		all_over = tick_calls(now_ms()) == n_begun() && n_started == n_calls;
 	}
 	return true;
 }
@@ -255,6 +167,7 @@ struct totals {
 	uint64_t made, sent, dropped, duplicated, reordered, unprotected;
 	uint64_t bad_tags, replays, forged, forged_rtcp, forged_dtls, rekeys, ssrc_changes, handshakes;
 	uint64_t reports_sent, reports_received, reports_bad;
+	uint64_t updates, reinvites, refreshes_sent, refreshes_received, snapshots, server_offers, replaced, ended_by_server;
 	int64_t lost_reported;
 	const char *first_failure, *suite;
 };
@@ -300,6 +213,14 @@ add_call(struct totals *t, const struct call *c)
 		t->suite = c->suite;
 	t->rekeys += c->rekeys;
 	t->handshakes += c->handshakes;
+	t->updates += c->updates;
+	t->reinvites += c->reinvites;
+	t->refreshes_sent += c->refreshes_sent;
+	t->refreshes_received += c->refreshes_received;
+	t->snapshots += c->snapshots;
+	t->server_offers += c->server_offers;
+	t->replaced += c->replaced;
+	t->ended_by_server += c->ended_by_server;
 	for (unsigned int i = 0; i < c->n_streams; i++)
 		add_stream(t, &c->streams[i]);
 }
@@ -311,12 +232,16 @@ print_json(const struct totals *t)
 {
 	printf("{\"calls\":%u,\"answered\":%u,\"failed\":%u,\"packets_made\":%llu,\"packets_sent\":%llu,"
 	       "\"dropped\":%llu,\"duplicated\":%llu,\"reordered\":%llu,\"setup_ms_max\":%llu,",
-	       n_started, t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
+	       n_begun(), t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
 	       LL(t->reordered), LL(t->setup_ms_max));
 	printf("\"suite\":\"%s\",\"handshakes\":%llu,\"bad_tags\":%llu,\"replays\":%llu,\"forged\":%llu,"
 	       "\"forged_rtcp\":%llu,\"forged_dtls\":%llu,\"rekeys\":%llu,\"ssrc_changes\":%llu,",
 	       t->suite != NULL ? t->suite : "", LL(t->handshakes), LL(t->bad_tags), LL(t->replays), LL(t->forged),
 	       LL(t->forged_rtcp), LL(t->forged_dtls), LL(t->rekeys), LL(t->ssrc_changes));
+	printf("\"tls\":\"%s\",\"reinvites\":%llu,\"updates\":%llu,\"refreshes_sent\":%llu,\"refreshes_received\":%llu,"
+	       "\"server_offers\":%llu,\"snapshots\":%llu,\"replaced\":%llu,\"ended_by_server\":%llu,",
+	       transport_agreed(transport), LL(t->reinvites), LL(t->updates), LL(t->refreshes_sent), LL(t->refreshes_received),
+	       LL(t->server_offers), LL(t->snapshots), LL(t->replaced), LL(t->ended_by_server));
 	printf("\"reports_sent\":%llu,\"reports_received\":%llu,\"reports_bad\":%llu,\"lost_reported\":%lld,"
 	       "\"ok\":%s,\"failure\":\"%s\"}\n",
 	       LL(t->reports_sent), LL(t->reports_received), LL(t->reports_bad), (long long)t->lost_reported,
@@ -328,13 +253,18 @@ print_text(const struct totals *t)
 {
 	printf("%u calls, %u answered, %u failed; %llu RTP packets made, %llu sent, %llu lost on purpose, "
 	       "%llu sent twice, %llu reordered; %llu reports sent, %llu received; longest set-up %llu ms\n",
-	       n_started, t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
+	       n_begun(), t->answered, t->failed, LL(t->made), LL(t->sent), LL(t->dropped), LL(t->duplicated),
 	       LL(t->reordered), LL(t->reports_sent), LL(t->reports_received), LL(t->setup_ms_max));
 	if (t->suite != NULL)
 		printf("%s: %llu handshakes, %llu with a broken bit, %llu replays, %llu forged RTP, %llu RTCP and %llu DTLS, "
 		       "%llu key changes, %llu SSRC changes\n",
 		       t->suite, LL(t->handshakes), LL(t->bad_tags), LL(t->replays), LL(t->forged), LL(t->forged_rtcp),
 		       LL(t->forged_dtls), LL(t->rekeys), LL(t->ssrc_changes));
+	if (t->reinvites + t->updates + t->server_offers + t->refreshes_received + t->replaced + t->ended_by_server != 0)
+		printf("%llu re-INVITEs, %llu UPDATEs, %llu refreshes sent, %llu received, %llu offers by the server, "
+		       "%llu snapshots given, %llu calls replaced, %llu ended by the server\n",
+		       LL(t->reinvites), LL(t->updates), LL(t->refreshes_sent), LL(t->refreshes_received), LL(t->server_offers),
+		       LL(t->snapshots), LL(t->replaced), LL(t->ended_by_server));
 }
 
 static int
@@ -342,8 +272,9 @@ report(bool connected)
 {
 	struct totals t = { 0 };
 
-	for (unsigned int i = 0; i < n_started; i++)
-		add_call(&t, &calls[i]);
+	for (unsigned int i = 0; i < n_room; i++)
+		if (calls[i].plan != NULL)
+			add_call(&t, &calls[i]);
 	if (!connected && t.first_failure == NULL)
 		t.first_failure = "the connection was lost";
 	if (t.unprotected != 0 && t.first_failure == NULL)
@@ -358,10 +289,33 @@ report(bool connected)
 	return t.first_failure == NULL ? 0 : 1;
 }
 
+static void
+raise_files_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if ((rlim_t)n_room * plan->n_participants * (plan->rtcp_mux ? 1 : 2) + FDS_SPARE > limit.rlim_cur)
+		usage("more streams than open files allowed: raise it with ulimit -n");
+}
+
+static void
+open_transport(void)
+{
+	char why[256];
+
+	transport = transport_open(&options.transport, plan, why, sizeof(why));
+	if (transport == NULL) {
+		fprintf(stderr, "capstan-src: %s\n", why);
+		exit(1);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	struct rlimit files_limit;
 	bool connected;
 	int status;
 
@@ -369,29 +323,28 @@ main(int argc, char **argv)
 	plan = &options.plan;
 	plan->transmit = transmit;
 	plan->watch = watch;
-	n_calls = options.n_calls;
+	plan->succeed = succeed;
+	n_placed = options.n_calls;
+	n_room = options.replaces ? 2 * n_placed : n_placed;
 	media_poll_fd = epoll_create1(0);
 	if (media_poll_fd < 0)
 		usage("no epoll on this system");
+	signal(SIGPIPE, SIG_IGN);
 	open_transport();
-
-	getrlimit(RLIMIT_NOFILE, &files_limit);
-	files_limit.rlim_cur = files_limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files_limit);
-	if ((rlim_t)n_calls * plan->n_participants * (plan->rtcp_mux ? 1 : 2) + FDS_SPARE > files_limit.rlim_cur)
-		usage("more streams than open files allowed: raise it with ulimit -n");
+	raise_files_limit();
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 
-	calls = calloc(n_calls, sizeof(*calls));
+	calls = calloc(n_room, sizeof(*calls));
 	if (calls == NULL)
 		usage("no memory for so many calls");
 	connected = run();
 	status = report(connected);
-	for (unsigned int i = 0; i < n_started; i++)
-		call_release(&calls[i]);
+	for (unsigned int i = 0; i < n_room; i++)
+		if (calls[i].plan != NULL)
+			call_release(&calls[i]);
+	transport_close(transport);
 	options_free(&options);
 	free(calls);
-	free(out_bytes);
 	return status;
 }

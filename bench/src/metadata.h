@@ -5,7 +5,13 @@
 #include "call.h"
 #include "text.h"
 
+enum metadata_kind {
+	METADATA_COMPLETE,	/* the template, where there is one */
+	METADATA_PARTIAL,	/* what CALL_METADATA changed */
+	METADATA_SNAPSHOT,	/* complete, and ours whatever the template is */
+};
+
 /** The plan has metadata: "" for ours, else the template. */
-void metadata_write(const struct call *c, struct text *t);
+void metadata_write(const struct call *c, enum metadata_kind kind, struct text *t);
 
 #endif

@@ -16,7 +16,7 @@
 static const char help[] =
         "Usage: capstan-src [options] HOST[:PORT]\n"
         "Places SIPREC calls (RFC 7866) against a recording server, with RTP, and checks how it behaves.\n\n"
-        "  -t, --transport udp|tcp    SIP transport (udp)\n"
+        "  -t, --transport udp|tcp|tls  SIP transport (udp)\n"
         "  -n, --calls N              how many calls (1)\n"
         "  -r, --rate R               new calls a second (10)\n"
         "  -d, --duration S           seconds a call lasts (until the longest source ends)\n"
@@ -29,7 +29,6 @@ static const char help[] =
         "      --duplicate P          send P percent twice (0)\n"
         "      --reorder P            send P percent behind their successor (0)\n"
         "      --seed N               repeat a run exactly; printed when absent\n"
-        "      --hold S1:S2           after S1 seconds hold for S2 seconds by re-INVITE\n"
         "      --metadata FILE        rs-metadata template: {{session_id}} {{call_id}} {{participant_id_1}}\n"
         "                             {{stream_id_1}} {{label_1}} ... are filled in\n"
         "      --no-metadata          SDP alone\n"
@@ -38,6 +37,23 @@ static const char help[] =
         "      --cancel               CANCEL each INVITE\n"
         "      --expect STATUS        the INVITE must be refused so: 503, or 4xx as 400\n"
         "      --local IP             address to send from (chosen by the route)\n\n"
+        "TLS:\n"
+        "      --ca FILE              who may have signed the server's certificate (it is not checked)\n"
+        "      --cert FILE, --key FILE  our certificate and its key, for mutual TLS\n"
+        "      --server-name NAME     asked for, and checked with --ca (HOST)\n"
+        "      --tls-version 1.2|1.3  that one alone\n\n"
+        "In mid-call, S seconds after the start; each may be repeated:\n"
+        "      --hold S1:S2           after S1 seconds hold for S2 seconds\n"
+        "      --reinvite-at S        the same offer and metadata again\n"
+        "      --metadata-at S        partial metadata: a participant has another name\n"
+        "      --add-at S             one more stream and participant; --remove-at S: the last one goes\n"
+        "      --update               changes go by UPDATE where the server allows it (re-INVITE)\n"
+        "      --replace-at S         a second dialog replaces the first (RFC 3891)\n"
+        "      --replaces TEXT        the INVITE has this Replaces header\n"
+        "      --session-expires N[:uac|uas]  session timer of N seconds (RFC 4028), and who is to refresh\n"
+        "      --min-se N             Min-SE of N seconds\n"
+        "      --refresh auto|update|reinvite|never  how we refresh (auto: UPDATE where allowed)\n"
+        "      --no-snapshot          metadata requests of the server are not taken\n\n"
         "SRTP:\n"
         "      --srtp SUITE           by SDES, RTP/SAVP: AES_CM_128_HMAC_SHA1_80, ..._32, AES_192_CM_HMAC_SHA1_80,\n"
         "                             AES_256_CM_..., AEAD_AES_128_GCM, AEAD_AES_256_GCM; repeat, preferred first\n"
@@ -50,7 +66,7 @@ static const char help[] =
         "      --setup ROLE           a=setup of the offer: actpass, active, passive (actpass)\n"
         "      --wrong-fingerprint    offer one that our certificate does not have\n"
         "      --seq N, --roc N       first sequence number (random) and rollover counter (0)\n"
-        "      --rekey-at S           after S seconds other keys by re-INVITE; --rekey-same: the same ones again;\n"
+        "      --rekey-at S           after S seconds other keys; --rekey-same: the same ones again;\n"
         "                             --rekey-keeps-roc: the rollover counter goes on under the new key\n"
         "      --ssrc-change-at S     after S seconds go on under another SSRC\n"
         "      --bad-tags P           send P percent also with a broken bit\n"
@@ -106,6 +122,9 @@ enum option_long {
 	OPT_SRTP, OPT_SRTP_ENGINE, OPT_KEYS, OPT_MKI, OPT_LIFETIME, OPT_SAVPF, OPT_MIXED_PROFILES, OPT_DTLS, OPT_SETUP,
 	OPT_WRONG_FINGERPRINT, OPT_SEQ, OPT_ROC, OPT_REKEY_AT, OPT_REKEY_SAME, OPT_REKEY_KEEPS_ROC, OPT_SSRC_CHANGE_AT,
 	OPT_BAD_TAGS, OPT_REPLAYS, OPT_FORGE,
+	OPT_CA, OPT_CERT, OPT_KEY, OPT_SERVER_NAME, OPT_TLS_VERSION,
+	OPT_REINVITE_AT, OPT_METADATA_AT, OPT_ADD_AT, OPT_REMOVE_AT, OPT_UPDATE, OPT_REPLACE_AT, OPT_REPLACES,
+	OPT_SESSION_EXPIRES, OPT_MIN_SE, OPT_REFRESH, OPT_NO_SNAPSHOT,
 };
 
 static const struct option long_options[] = {
@@ -150,6 +169,22 @@ static const struct option long_options[] = {
 	{ "bad-tags", required_argument, NULL, OPT_BAD_TAGS },
 	{ "replays", required_argument, NULL, OPT_REPLAYS },
 	{ "forge", required_argument, NULL, OPT_FORGE },
+	{ "ca", required_argument, NULL, OPT_CA },
+	{ "cert", required_argument, NULL, OPT_CERT },
+	{ "key", required_argument, NULL, OPT_KEY },
+	{ "server-name", required_argument, NULL, OPT_SERVER_NAME },
+	{ "tls-version", required_argument, NULL, OPT_TLS_VERSION },
+	{ "reinvite-at", required_argument, NULL, OPT_REINVITE_AT },
+	{ "metadata-at", required_argument, NULL, OPT_METADATA_AT },
+	{ "add-at", required_argument, NULL, OPT_ADD_AT },
+	{ "remove-at", required_argument, NULL, OPT_REMOVE_AT },
+	{ "update", no_argument, NULL, OPT_UPDATE },
+	{ "replace-at", required_argument, NULL, OPT_REPLACE_AT },
+	{ "replaces", required_argument, NULL, OPT_REPLACES },
+	{ "session-expires", required_argument, NULL, OPT_SESSION_EXPIRES },
+	{ "min-se", required_argument, NULL, OPT_MIN_SE },
+	{ "refresh", required_argument, NULL, OPT_REFRESH },
+	{ "no-snapshot", no_argument, NULL, OPT_NO_SNAPSHOT },
 	{ "json", no_argument, NULL, 'j' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -176,8 +211,137 @@ add_suite(struct secure_plan *s, const char *name)
 		      "or _32, AEAD_AES_128_GCM, AEAD_AES_256_GCM");
 }
 
+/* Which of the words; ends the program with `what` when it is none. */
+static unsigned int
+word_of(const char *value, const char *const words[], const char *what)
+{
+	for (unsigned int i = 0; words[i] != NULL; i++)
+		if (strcmp(words[i], value) == 0)
+			return i;
+	usage(what);
+}
+
+/* Kept in order of time; of two at the same time the first one named is the first. */
 static void
-take_srtp_option(struct options *o, int option, const char *value)
+add_change(struct call_plan *p, double at_s, enum call_change_kind kind)
+{
+	uint32_t at_ms = (uint32_t)(1000 * at_s);
+	unsigned int i = p->n_changes;
+
+	if (p->n_changes == CALL_CHANGES_MAX)
+		usage("at most 32 changes in mid-call");
+	for (; i > 0 && p->changes[i - 1].at_ms > at_ms; i--)
+		p->changes[i] = p->changes[i - 1];
+	p->changes[i] = (struct call_change){ .at_ms = at_ms, .kind = kind };
+	p->n_changes++;
+}
+
+static bool
+has_change(const struct call_plan *p, enum call_change_kind kind)
+{
+	for (unsigned int i = 0; i < p->n_changes; i++)
+		if (p->changes[i].kind == kind)
+			return true;
+	return false;
+}
+
+static void
+take_hold(struct call_plan *p, char *value)
+{
+	char *colon = strchr(value, ':');
+	double begin;
+
+	if (colon == NULL)
+		usage("--hold takes S1:S2, two numbers of seconds");
+	*colon = '\0';
+	begin = number(value, 0.001, 86400, "--hold");
+	add_change(p, begin, CALL_HOLD);
+	add_change(p, begin + number(colon + 1, 0.001, 86400, "--hold"), CALL_RESUME);
+}
+
+static void
+take_session_expires(struct call_plan *p, char *value)
+{
+	static const char *const words[] = { "", "uac", "uas", NULL };
+	char *colon = strchr(value, ':');
+
+	if (colon != NULL) {
+		*colon = '\0';
+		p->refresher = (enum call_refresher)word_of(colon + 1, words, "--session-expires takes N, N:uac or N:uas");
+	}
+	p->session_expires_s = (uint32_t)number(value, 1, 86400, "--session-expires");
+}
+
+static double
+seconds(const char *value, const char *what)
+{
+	return number(value, 0.001, 86400, what);
+}
+
+static void
+take_dialog_option(struct options *o, int option, char *value)
+{
+	static const char *const refreshes[] = { "auto", "update", "reinvite", "never", NULL };
+	static const char *const versions[] = { "1.2", "1.3", NULL };
+	struct call_plan *p = &o->plan;
+
+	switch (option) {
+	case OPT_CA:
+		o->transport.ca = value;
+		break;
+	case OPT_CERT:
+		o->transport.certificate = value;
+		break;
+	case OPT_KEY:
+		o->transport.key = value;
+		break;
+	case OPT_SERVER_NAME:
+		o->transport.server_name = value;
+		break;
+	case OPT_TLS_VERSION:
+		o->transport.tls_version = versions[word_of(value, versions, "--tls-version takes 1.2 or 1.3")];
+		break;
+	case OPT_REINVITE_AT:
+		add_change(p, seconds(value, "--reinvite-at"), CALL_REFRESH);
+		break;
+	case OPT_METADATA_AT:
+		add_change(p, seconds(value, "--metadata-at"), CALL_METADATA);
+		break;
+	case OPT_ADD_AT:
+		add_change(p, seconds(value, "--add-at"), CALL_ADD);
+		break;
+	case OPT_REMOVE_AT:
+		add_change(p, seconds(value, "--remove-at"), CALL_REMOVE);
+		break;
+	case OPT_REPLACE_AT:
+		add_change(p, seconds(value, "--replace-at"), CALL_REPLACE);
+		o->replaces = true;
+		break;
+	case OPT_REPLACES:
+		p->replaces = value;
+		break;
+	case OPT_UPDATE:
+		p->by_update = true;
+		break;
+	case OPT_SESSION_EXPIRES:
+		take_session_expires(p, value);
+		break;
+	case OPT_MIN_SE:
+		p->min_se_s = (uint32_t)number(value, 1, 86400, "--min-se");
+		break;
+	case OPT_REFRESH:
+		p->refresh = (enum call_refresh)word_of(value, refreshes, "--refresh takes auto, update, reinvite or never");
+		break;
+	case OPT_NO_SNAPSHOT:
+		p->no_snapshot = true;
+		break;
+	default:
+		abort(); /* long_options names one that nobody takes */
+	}
+}
+
+static void
+take_srtp_option(struct options *o, int option, char *value)
 {
 	struct call_plan *p = &o->plan;
 	struct secure_plan *s = &p->secure;
@@ -225,7 +389,7 @@ take_srtp_option(struct options *o, int option, const char *value)
 		p->start.roc = s->roc = (uint32_t)number(value, 0, 4294967295.0, "--roc");
 		break;
 	case OPT_REKEY_AT:
-		p->rekey_at_ms = (uint32_t)(1000 * number(value, 0.001, 86400, "--rekey-at"));
+		add_change(p, seconds(value, "--rekey-at"), CALL_REKEY);
 		break;
 	case OPT_REKEY_SAME:
 		p->rekey_same = true;
@@ -246,21 +410,19 @@ take_srtp_option(struct options *o, int option, const char *value)
 		o->forge = (uint64_t)number(value, 1, 1e9, "--forge");
 		break;
 	default:
-		abort(); /* long_options names one that nobody takes */
+		take_dialog_option(o, option, value);
 	}
 }
 
 static void
 take_option(struct options *o, int option, char *value)
 {
+	static const char *const transports[] = { "udp", "tcp", "tls", NULL };
 	struct call_plan *p = &o->plan;
-	char *colon;
 
 	switch (option) {
 	case 't':
-		if (strcmp(value, "udp") != 0 && strcmp(value, "tcp") != 0)
-			usage("--transport takes udp or tcp");
-		p->tcp = strcmp(value, "tcp") == 0;
+		p->transport = (enum call_transport)word_of(value, transports, "--transport takes udp, tcp or tls");
 		break;
 	case 'n':
 		o->n_calls = (unsigned int)number(value, 1, CALLS_MAX, "--calls");
@@ -299,12 +461,7 @@ take_option(struct options *o, int option, char *value)
 		o->seed = (uint32_t)number(value, 1, 4294967295.0, "--seed");
 		break;
 	case OPT_HOLD:
-		colon = strchr(value, ':');
-		if (colon == NULL)
-			usage("--hold takes S1:S2, two numbers of seconds");
-		*colon = '\0';
-		p->hold_at_ms = (uint32_t)(1000 * number(value, 0.001, 86400, "--hold"));
-		p->hold_for_ms = (uint32_t)(1000 * number(colon + 1, 0.001, 86400, "--hold"));
+		take_hold(p, value);
 		break;
 	case OPT_METADATA:
 		p->metadata = read_template(value);
@@ -328,7 +485,7 @@ take_option(struct options *o, int option, char *value)
 		p->expect_status = (unsigned int)number(value, 300, 699, "--expect");
 		break;
 	case OPT_LOCAL:
-		o->local_ip = value;
+		o->transport.local_ip = value;
 		break;
 	case 'j':
 		o->as_json = true;
@@ -350,8 +507,11 @@ static void
 load_sources(struct options *o)
 {
 	struct call_plan *p = &o->plan;
+	unsigned int n_tones = p->n_participants;	/* one for each, those that come later included */
 	char why[512];
 
+	for (unsigned int i = 0; i < p->n_changes; i++)
+		n_tones += p->changes[i].kind == CALL_ADD && n_tones < CALL_STREAMS_MAX;
 	for (unsigned int i = 0; i < o->n_files; i++) {
 		struct media_source *s = &o->sources[i];
 		bool ok = o->files[i].pcap ? media_load_pcap(s, o->files[i].path, why, sizeof(why))
@@ -364,7 +524,7 @@ load_sources(struct options *o)
 		p->sources[i] = s;
 	}
 	p->n_sources = o->n_files;
-	for (; p->n_sources < p->n_participants && o->n_files == 0; p->n_sources++) {
+	for (; p->n_sources < n_tones && o->n_files == 0; p->n_sources++) {
 		unsigned int ms = p->duration_ms ? p->duration_ms : 5000;
 
 		if (!media_make_tone(&o->sources[p->n_sources], o->codec, 300.0 + 100.0 * p->n_sources, ms))
@@ -388,14 +548,14 @@ check_srtp(struct options *o)
 	if (sdes && dtls)
 		usage("--srtp or --dtls, not both");
 	if (!sdes && !dtls &&
-	    (s->feedback || s->mixed_profiles || s->roc != 0 || p->rekey_at_ms != 0 || p->faults.bad_tags > 0 ||
+	    (s->feedback || s->mixed_profiles || s->roc != 0 || has_change(p, CALL_REKEY) || p->faults.bad_tags > 0 ||
 	     p->faults.replays > 0 || o->forge != 0))
 		usage("--savpf, --mixed-profiles, --roc, --rekey-at, --bad-tags, --replays and --forge need --srtp or --dtls");
 	if (!sdes && (s->mki_len != 0 || s->lifetime != NULL))
 		usage("--mki and --lifetime need --srtp");
 	if (s->n_keys > 1 && s->mki_len == 0)
 		usage("--keys needs --mki, which tells them apart");
-	if (dtls && p->rekey_at_ms != 0 && !p->rekey_same)
+	if (dtls && has_change(p, CALL_REKEY) && !p->rekey_same)
 		usage("another key under DTLS is another handshake: --rekey-at needs --srtp, or --rekey-same");
 	if (dtls && !p->rtcp_mux)
 		usage("--dtls needs rtcp-mux");
@@ -444,6 +604,30 @@ prepare_srtp(struct options *o)
 	choose_engine(o);
 }
 
+/* What makes no sense together, of dialogs. */
+static void
+check_dialog(const struct options *o)
+{
+	const struct call_plan *p = &o->plan;
+	const struct transport_spec *t = &o->transport;
+	unsigned int n_streams = p->mixed ? 1 : p->n_participants;
+
+	if ((t->certificate == NULL) != (t->key == NULL))
+		usage("--cert and --key go together");
+	if (p->transport != CALL_TLS && (t->ca != NULL || t->certificate != NULL || t->server_name != NULL || t->tls_version != NULL))
+		usage("--ca, --cert, --key, --server-name and --tls-version need --transport tls");
+	for (unsigned int i = 0; i < p->n_changes; i++)
+		n_streams += p->changes[i].kind == CALL_ADD;
+	if (n_streams > CALL_STREAMS_MAX || (p->mixed && has_change(p, CALL_ADD)))
+		usage("--add-at: at most 8 streams, and none with --mixed");
+	if (has_change(p, CALL_METADATA) && p->metadata == NULL)
+		usage("--metadata-at and --no-metadata exclude each other");
+	if (p->session_expires_s == 0 && (p->min_se_s != 0 || p->refresh != CALL_REFRESH_AUTO))
+		usage("--min-se and --refresh need --session-expires");
+	if (o->replaces && p->replaces != NULL)
+		usage("--replace-at and --replaces exclude each other");
+}
+
 static void
 split_target(struct options *o, char *target)
 {
@@ -452,22 +636,23 @@ split_target(struct options *o, char *target)
 
 	if (strncmp(target, "sip:", 4) == 0)
 		target += 4;
-	o->port = "5060";
-	o->host = target;
+	o->transport.kind = p->transport;
+	o->transport.port = p->transport == CALL_TLS ? "5061" : "5060";
+	o->transport.host = target;
 	if (target[0] == '[' && (colon = strchr(target, ']')) != NULL) {
-		o->host = target + 1;
+		o->transport.host = target + 1;
 		*colon++ = '\0';
 		if (*colon == ':')
-			o->port = colon + 1;
-		snprintf(p->server, sizeof(p->server), "[%s]:%s", o->host, o->port);
+			o->transport.port = colon + 1;
+		snprintf(p->server, sizeof(p->server), "[%s]:%s", o->transport.host, o->transport.port);
 		return;
 	}
 	colon = strrchr(target, ':');
 	if (colon != NULL) {
 		*colon = '\0';
-		o->port = colon + 1;
+		o->transport.port = colon + 1;
 	}
-	snprintf(p->server, sizeof(p->server), "%s:%s", o->host, o->port);
+	snprintf(p->server, sizeof(p->server), "%s:%s", o->transport.host, o->transport.port);
 }
 
 void
@@ -493,6 +678,7 @@ options_read(struct options *o, int argc, char **argv)
 		fprintf(stderr, "capstan-src: --seed %u\n", o->seed);
 	}
 	o->plan.seed = &o->seed;
+	check_dialog(o);
 	prepare_srtp(o);
 	load_sources(o);
 	split_target(o, argv[optind]);

@@ -6,14 +6,15 @@
 #include <stdint.h>
 
 #include "call.h"
+#include "transport.h"
 
 struct options {
 	struct call_plan plan;
 	unsigned int n_calls;
 	double rate;			/* new calls a second */
 	bool as_json;
-	const char *host, *port;	/* of the server */
-	const char *local_ip;		/* NULL: chosen by the route */
+	struct transport_spec transport;
+	bool replaces;			/* calls are replaced by others in the middle */
 	uint32_t seed;
 	/* media files wait until the codec is known */
 	struct {

@@ -198,8 +198,10 @@ take_dtls(struct secure *s, const struct answer_media *m, int fd, char *why, siz
 		return true; /* an offer in mid-call: the association goes on (RFC 8842 §4) */
 	else if ((s->dtls = dtls_create(s->plan->identity, fd, passive, m->fingerprint)) == NULL)
 		snprintf(why, why_len, "no memory for DTLS");
-	else
+	else {
+		s->client = passive;
 		return true;
+	}
 	return false;
 }
 
@@ -222,6 +224,63 @@ secure_take_answer(struct secure *s, const struct answer_media *m, int fd, uint3
 	}
 	s->agreed = true;
 	return true;
+}
+
+/* ---- the recorder's offer in mid-call ---- */
+
+static bool
+take_sdes_offer(struct secure *s, const struct answer_media *m, uint32_t ssrc, uint32_t roc, char *why, size_t why_len)
+{
+	for (unsigned int i = 0; i < m->n_crypto && i < ANSWER_CRYPTO_MAX; i++) {
+		struct sdes_line line;
+		const struct protect_keys ours = s->keys;
+
+		if (!sdes_read(&line, m->crypto[i], why, why_len) || line.keys[0].suite != ours.suite)
+			continue;
+		if (!use_keys(s, &ours, &line.keys[0], ssrc, roc)) {
+			snprintf(why, why_len, "no memory for keys");
+			return false;
+		}
+		s->answer_tag = line.tag;
+		return true;
+	}
+	snprintf(why, why_len, "no a=crypto with the suite in use");
+	return false;
+}
+
+bool
+secure_take_offer(struct secure *s, const struct answer_media *m, uint32_t ssrc, uint32_t roc, char *why,
+                  size_t why_len)
+{
+	if (strcmp(m->profile, secure_profile(s)) != 0) {
+		snprintf(why, why_len, "%s, and it was %s", m->profile, secure_profile(s));
+		return false;
+	}
+	if (s->kind == SECURE_SDES)
+		return take_sdes_offer(s, m, ssrc, roc, why, why_len);
+	if (s->kind == SECURE_DTLS && m->fingerprint[0] == '\0') {
+		snprintf(why, why_len, "no a=fingerprint");
+		return false;
+	}
+	return true;
+}
+
+void
+secure_answer(const struct secure *s, struct text *t)
+{
+	if (s->kind == SECURE_SDES) {
+		struct sdes_line line = s->lines[s->line_i];
+
+		line.tag = s->answer_tag;
+		line.n_keys = 1;
+		line.keys[0] = s->keys;
+		sdes_write(&line, s->plan->lifetime, t);
+		OPENSSL_cleanse(&line, sizeof(line));
+	}
+	if (s->kind == SECURE_DTLS) {
+		write_fingerprint(s, t);
+		text_add(t, "a=setup:%s\r\n", s->client ? "active" : "passive"); /* the association goes on (RFC 8842 §4) */
+	}
 }
 
 /* ---- DTLS ---- */

@@ -47,6 +47,8 @@ struct secure {
 	bool agreed;			/* keys are there, or none are needed */
 	struct dtls *dtls;
 	uint32_t ssrc;			/* of the stream when the handshake began */
+	bool client;			/* of the DTLS association */
+	unsigned int answer_tag;	/* of the recorder\'s a=crypto line that we take */
 };
 
 /** `m_line` counts from 0. @return false: no random bytes to be had */
@@ -70,6 +72,11 @@ void secure_offer(const struct secure *s, struct text *t);
  */
 bool secure_take_answer(struct secure *s, const struct answer_media *m, int fd, uint32_t ssrc, uint32_t roc, char *why,
                         size_t why_len);
+/** The same for an offer of the recorder's in mid-call: our keys stay, those for its reports may change. */
+bool secure_take_offer(struct secure *s, const struct answer_media *m, uint32_t ssrc, uint32_t roc, char *why,
+                       size_t why_len);
+/** Append the m-line's attributes of the answer to it. */
+void secure_answer(const struct secure *s, struct text *t);
 /** A DTLS datagram, or none (`len` 0) for the timers. @return false, with the reason in `why` */
 bool secure_shake(struct secure *s, const uint8_t *datagram, size_t len, char *why, size_t why_len);
 /** Go on under the next inline key of the chosen line, sequence numbers as in secure_take_answer().
