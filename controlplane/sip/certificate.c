@@ -200,6 +200,12 @@ certificate_store_load(struct x509_store_st **out, const char *path, char *why, 
 	return SRS_OK;
 }
 
+void
+certificate_store_release(struct x509_store_st *store)
+{
+	X509_STORE_free(store);
+}
+
 long
 certificate_seconds_left(const struct x509_st *x)
 {

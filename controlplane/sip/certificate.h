@@ -35,9 +35,11 @@ SRS_MUST_CHECK enum srs_err certificate_load(struct certificate *out, const char
                                              char *why, size_t why_len);
 void certificate_release(struct certificate *c);
 
-/** Certificates that others are judged by. Give back with X509_STORE_free(). */
+/** Certificates that others are judged by. */
 SRS_MUST_CHECK enum srs_err certificate_store_load(struct x509_store_st **out, const char *path, char *why,
                                                    size_t why_len);
+
+void certificate_store_release(struct x509_store_st *store);	/* accepts NULL */
 
 /** Seconds until it ends; negative when it is over. */
 long certificate_seconds_left(const struct x509_st *x);

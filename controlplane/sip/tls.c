@@ -18,7 +18,6 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
 	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 #define SUITES_13      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-#define GROUPS         "X25519:P-256:P-384"
 #define PEER_CHAIN_MAX 32768	/* bytes of certificates that a peer may send */
 #define CHAIN_DEPTH    5
 #define SESSION_S      3600	/* a ticket is good for so long */
@@ -47,6 +46,8 @@ peer_check(int chain_ok, X509_STORE_CTX *ctx)
 static bool
 context_rule(SSL_CTX *c)
 {
+	char groups[] = "X25519:P-256:P-384";
+
 	SSL_CTX_set_options(c, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 	                       SSL_OP_PRIORITIZE_CHACHA | SSL_OP_CLEANSE_PLAINTEXT | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -55,7 +56,7 @@ context_rule(SSL_CTX *c)
 	SSL_CTX_set_max_cert_list(c, PEER_CHAIN_MAX);
 	SSL_CTX_set_verify_depth(c, CHAIN_DEPTH);
 	return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_cipher_list(c, SUITES_12) == 1 &&
-	       SSL_CTX_set_ciphersuites(c, SUITES_13) == 1 && SSL_CTX_set1_groups_list(c, GROUPS) == 1 &&
+	       SSL_CTX_set_ciphersuites(c, SUITES_13) == 1 && SSL_CTX_set1_groups_list(c, groups) == 1 &&
 	       SSL_CTX_set_num_tickets(c, 1) == 1;
 }
 

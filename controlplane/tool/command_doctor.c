@@ -12,6 +12,7 @@
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "controlplane/sip/certificate.h"
 #include "controlplane/tool/tool.h"
 
 enum fitness { FIT, SO_SO, UNFIT };
@@ -242,6 +243,48 @@ check_srtp(struct doctor *d)
 }
 
 static void
+check_certificate(struct doctor *d)
+{
+	const struct config *c = d->tool->config;
+	struct certificate own;
+	char why[CONFIG_WHY_MAX];
+	long days;
+
+	if (certificate_load(&own, c->tls.certificate, c->tls.key, why, sizeof(why))) {
+		row(d, UNFIT, "tls", "docs/operations.md shows how to make a certificate; ENABLE_TLS=false does without", "%s", why);
+		return;
+	}
+	days = certificate_seconds_left(own.leaf) / (24 * 3600);
+	if (certificate_seconds_left(own.leaf) < 0)
+		row(d, UNFIT, "tls", "renew it, then SIGHUP: clients refuse to connect", "%.300s is over", c->tls.certificate);
+	else if (certificate_seconds_left(own.leaf) < CERTIFICATE_WARN_S)
+		row(d, SO_SO, "tls", "renew it, then SIGHUP", "%.300s ends in %ld days", c->tls.certificate, days);
+	else
+		row(d, FIT, "tls", "", "SIP over TLS with %.300s, good for %ld days", c->tls.certificate, days);
+	certificate_release(&own);
+}
+
+static void
+check_tls(struct doctor *d)
+{
+	const struct config *c = d->tool->config;
+	struct x509_store_st *authorities;
+	char why[CONFIG_WHY_MAX];
+
+	if (!c->tls.on) {
+		row(d, FIT, "tls", "", "no SIP over TLS");
+		return;
+	}
+	check_certificate(d);
+	if (certificate_file_is_open(c->tls.key))
+		row(d, SO_SO, "tls", "chmod 0600 it", "every user of this host can read the key %.300s", c->tls.key);
+	if (*c->tls.client_ca != '\0' && certificate_store_load(&authorities, c->tls.client_ca, why, sizeof(why)))
+		row(d, UNFIT, "tls", "name the PEM file of who signs the clients' certificates in tls.client_ca", "%s", why);
+	else if (*c->tls.client_ca != '\0')
+		certificate_store_release(authorities);
+}
+
+static void
 check_keys(struct doctor *d)
 {
 	const struct config *c = d->tool->config;
@@ -279,6 +322,7 @@ command_doctor(struct tool *t)
 	check_limits(&d);
 	check_keys(&d);
 	check_srtp(&d);
+	check_tls(&d);
 	if (!t->json) {
 		cJSON_Delete(d.rows);
 		return d.n_unfit > 0 ? TOOL_DAMAGED : TOOL_OK;

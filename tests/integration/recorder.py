@@ -47,7 +47,7 @@ def free_port():
 class Recorder:
     numbers = itertools.count(1)
 
-    def __init__(self, build, sanitized=False, folder=None, prefix=(), **settings):
+    def __init__(self, build, sanitized=False, folder=None, prefix=(), yaml="", **settings):
         number = next(Recorder.numbers)	# tests run side by side
         n = (os.getpid() * 7 + number) % 250
         self.build = build
@@ -56,6 +56,8 @@ class Recorder:
         self.folder = folder or tempfile.mkdtemp(prefix="capstan-")
         self.port = free_port()
         self.http_port = free_port()
+        self.tls_port = free_port()	# used when tls.enabled is true
+        self.yaml = yaml		# what only a file can say
         self.device = f"cst{os.getpid() % 10000}x{number % 100}"
         self.net = f"198.18.{n + 1}"
         self.media = f"{self.net}.2"
@@ -80,6 +82,7 @@ class Recorder:
             "http.port": str(self.http_port),
             "node.run_dir": os.path.join(self.folder, "run"),
             "node.name": "test-node",
+            "tls.port": str(self.tls_port),
         }
         self.settings["sip.listen"] = f"udp:0.0.0.0:{self.port},tcp:0.0.0.0:{self.port}," \
                                       f"udp:[::]:{self.port},tcp:[::]:{self.port}"
@@ -90,6 +93,11 @@ class Recorder:
     def start(self, wait_s=30):
         daemon = os.path.join(self.build, "controlplane", "capstand")
         args = [*self.prefix, daemon]
+        if self.yaml:
+            path = os.path.join(self.folder, "capstan.yaml")
+            with open(path, "w") as f:
+                f.write(self.yaml)
+            args += ["--config", path]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]
         env = dict(os.environ, LD_BIND_NOW="1", ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
@@ -150,6 +158,13 @@ class Recorder:
 
     def log_tail(self, n=12):
         return " | ".join(self.log_text().splitlines()[-n:])
+
+    def wait_log(self, text, wait_s=5):
+        """Until the log holds `text`."""
+        end = time.monotonic() + wait_s
+        while text not in self.log_text():
+            check(time.monotonic() < end, f"no {text} in the log after {wait_s} s: {self.log_tail()}")
+            time.sleep(0.02)
 
     def get(self, path):
         """(status, parsed JSON or text) of a REST path."""

@@ -1,10 +1,11 @@
-"""A small SIP client for tests: whole messages as bytes, over UDP from an address of its own or over TCP. It shares no
+"""A small SIP client for tests: whole messages as bytes, over UDP from an address of its own, over TCP or TLS. It shares no
 code with the recorder and repairs nothing unless it is asked to."""
 
 import itertools
 import os
 import re
 import socket
+import ssl
 import time
 
 _numbers = itertools.count(1)
@@ -99,10 +100,18 @@ def sent_by_port(data):
     return int(m.group(2)) if m and m.group(2) and 0 < int(m.group(2)) < 65536 else 5060
 
 
-class Client:
-    """One peer of the recorder: a UDP socket on a loopback address of its own, or a TCP connection."""
+def any_server():
+    """TLS to whoever answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
-    def __init__(self, port, transport="udp", local_port=5060, host="127.0.0.1", address=None):
+
+class Client:
+    """One peer of the recorder: a UDP socket on a loopback address of its own, or a TCP or TLS connection. `tls` is an
+    ssl.SSLContext; without one anybody is trusted and no certificate shown."""
+
+    def __init__(self, port, transport="udp", local_port=5060, host="127.0.0.1", address=None, tls=None, session=None):
         self.transport = transport
         self.target = (host, port)
         n = next(_numbers)
@@ -114,6 +123,8 @@ class Client:
             self.socket.bind((self.address, local_port))
         else:
             self.socket = socket.create_connection(self.target, timeout=5)
+        if transport == "tls":
+            self.socket = (tls or any_server()).wrap_socket(self.socket, server_hostname="srs.example.com", session=session)
         self.port = self.socket.getsockname()[1]
 
     def close(self):
@@ -135,7 +146,7 @@ class Client:
         """The next message, or None when none came or the connection ended."""
         end = time.monotonic() + wait_s
         while True:
-            if self.transport == "tcp":
+            if self.transport != "udp":
                 whole = self._cut()
                 if whole is not None:
                     return Message(whole)
@@ -145,7 +156,7 @@ class Client:
             self.socket.settimeout(left)
             try:
                 data = self.socket.recv(65536)
-            except (socket.timeout, ConnectionError):
+            except (socket.timeout, ConnectionError, ssl.SSLError):
                 return None
             if self.transport == "udp":
                 return Message(data)
