@@ -188,7 +188,7 @@ conn_path_to(const struct conn_set *s, enum config_transport transport, const st
 {
 	const struct listener *found = NULL;
 
-	*out = (struct conn_path){ .transport = transport, .remote = *remote };
+	*out = (struct conn_path){ .transport = transport, .remote = *remote, .sips = like->sips };
 	if (like->transport == transport && like->local.ss_family == remote->ss_family) {
 		out->listener_i = like->listener_i;
 		out->local = like->local;

@@ -32,6 +32,7 @@ struct conn_path {
 	uint64_t connection;		/* streams: 0 is none yet; ids are never used twice */
 	struct sockaddr_storage remote;
 	struct sockaddr_storage local;	/* the very address, also behind a listener on 0.0.0.0 */
+	bool sips;			/* the peer's URIs are sips: ours, too (RFC 3261 §12.1.1); set by who reads messages */
 	char peer_name[CONN_PEER_NAME_MAX];	/* TLS that we open: the host of the URI, when it is no address, which the
 						 * peer's certificate must have (RFC 5922 §4); "": see tls_peer_is() */
 };
@@ -57,7 +58,8 @@ SRS_MUST_CHECK enum srs_err conn_set_create(struct conn_set **out, struct reacto
 void conn_reload(struct conn_set *s);
 void conn_set_destroy(struct conn_set *s);	/* accepts NULL; tries once to write what waits */
 
-/** Send. A stream path whose connection is gone, or has none, opens one to `remote` and remembers it.
+/** Send. A stream path whose connection is gone, or has none, goes by one that we opened to `remote` before, or opens one,
+ * and remembers it.
  * @return IO, LIMIT (connections_max, or the peer does not read), NOMEM */
 SRS_MUST_CHECK enum srs_err conn_send(struct conn_set *s, struct conn_path *path, struct span bytes);
 

@@ -40,6 +40,7 @@ struct stream {
 	uint64_t id;			/* generation in the upper half, slot + 1 in the lower */
 	enum stream_state state;
 	bool outgoing;
+	struct stream *next_outgoing, *previous_outgoing;
 	bool has_spoken;		/* a whole message came */
 	unsigned int n_crlf;		/* of a keep-alive ping */
 	struct bufferevent *bev;	/* NULL in STREAM_HANDSHAKE, and after one that failed */
@@ -69,6 +70,7 @@ struct conn_set {
 	uint32_t *free_slots;
 	uint32_t n_free, n_slots;
 	uint32_t generation;
+	struct stream *first_outgoing;	/* connections that we opened */
 	struct conn_sources *sources;
 	struct stream *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;

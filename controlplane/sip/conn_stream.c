@@ -36,6 +36,40 @@ stream_find(const struct conn_set *s, uint64_t id)
 	return s->slots[slot - 1];
 }
 
+static void
+outgoing_enter(struct stream *c)
+{
+	struct conn_set *s = c->set;
+
+	c->outgoing = true;
+	c->next_outgoing = s->first_outgoing;
+	if (s->first_outgoing != NULL)
+		s->first_outgoing->previous_outgoing = c;
+	s->first_outgoing = c;
+}
+
+static void
+outgoing_leave(struct stream *c)
+{
+	*(c->previous_outgoing != NULL ? &c->previous_outgoing->next_outgoing : &c->set->first_outgoing) = c->next_outgoing;
+	if (c->next_outgoing != NULL)
+		c->next_outgoing->previous_outgoing = c->previous_outgoing;
+}
+
+/* A connection that we opened to this very peer, so that a thousand dialogs of a client that went away do not open a
+ * thousand of them (RFC 3261 §18). */
+static struct stream *
+outgoing_find(const struct conn_set *s, const struct conn_path *to)
+{
+	struct stream *c = s->first_outgoing;
+
+	while (c != NULL && (c->path.transport != to->transport || !conn_same_host(&c->path.remote, &to->remote) ||
+	                     conn_port(&c->path.remote) != conn_port(&to->remote) ||
+	                     strcmp(c->path.peer_name, to->peer_name) != 0 || c->state == STREAM_LINGERING))
+		c = c->next_outgoing;
+	return c;
+}
+
 void
 stream_kill(struct stream *c)
 {
@@ -46,6 +80,8 @@ stream_kill(struct stream *c)
 		return;
 	c->state = STREAM_DEAD;
 	handshake_leave(c);
+	if (c->outgoing)
+		outgoing_leave(c);
 	if (c->bev != NULL) {
 		bufferevent_disable(c->bev, EV_READ | EV_WRITE);
 		bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
@@ -486,7 +522,7 @@ stream_connect(struct conn_set *s, const struct conn_path *path)
 	if (c == NULL)
 		return NULL;
 	c->state = STREAM_CONNECTING;
-	c->outgoing = true;
+	outgoing_enter(c);
 	c->path = *path;
 	c->path.connection = c->id;
 	if (!stream_connect_prepare(c, path)) {
@@ -531,14 +567,16 @@ stream_send(struct conn_set *s, struct conn_path *path, struct span bytes)
 {
 	struct stream *c = stream_find(s, path->connection);
 
+	if (c == NULL)
+		c = outgoing_find(s, path);
 	if (c == NULL) {
 		if (s->n_free == 0)
 			return SRS_ERR_LIMIT;
 		c = stream_connect(s, path);
 		if (c == NULL)
 			return SRS_ERR_IO;
-		path->connection = c->id;
 	}
+	path->connection = c->id;
 	if (evbuffer_get_length(bufferevent_get_output(c->bev)) + bytes.len > CONN_WRITE_BYTES_MAX) {
 		stream_kill(c);
 		return SRS_ERR_LIMIT;

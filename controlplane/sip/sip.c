@@ -68,8 +68,12 @@ sip_contact_line(const struct conn_path *from, char *out)
 {
 	char address[CONN_ADDRESS_TEXT_MAX];
 
-	snprintf(out, SIP_CONTACT_MAX, "Contact: <sip:srs@%s%s>;+sip.srs\r\n",
-	         conn_address_text(&from->local, address), sip_transport_parameter(from->transport));
+	if (from->sips && from->transport == CONFIG_TLS)	/* which says TLS already (RFC 3261 §26.2.2) */
+		snprintf(out, SIP_CONTACT_MAX, "Contact: <sips:srs@%s>;+sip.srs\r\n",
+		         conn_address_text(&from->local, address));
+	else
+		snprintf(out, SIP_CONTACT_MAX, "Contact: <sip:srs@%s%s>;+sip.srs\r\n",
+		         conn_address_text(&from->local, address), sip_transport_parameter(from->transport));
 	return out;
 }
 
@@ -540,6 +544,23 @@ on_request(struct sip *s, const struct message *m, const struct conn_path *from,
 	transaction_absorb(t, m);
 }
 
+static bool
+is_sips(const char *value)
+{
+	const char *bracket = strchr(value, '<');
+
+	return strncasecmp(bracket != NULL ? bracket + 1 : value, "sips:", 5) == 0;
+}
+
+/* Then our Contact must be a sips URI as well (RFC 3261 §12.1.1). */
+static bool
+speaks_sips(const struct message *m)
+{
+	const char *route = message_value(m, "Record-Route");
+
+	return is_sips(m->uri) || is_sips(route[0] != '\0' ? route : message_value(m, "Contact"));
+}
+
 static void
 on_message(void *ctx, const struct conn_path *from, struct span bytes, enum message_framing how)
 {
@@ -553,7 +574,10 @@ on_message(void *ctx, const struct conn_path *from, struct span bytes, enum mess
 		if (how == MESSAGE_WHOLE)
 			transaction_on_response(s->transactions, &m);	/* a stray one is dropped */
 	} else {
-		on_request(s, &m, from, how);
+		struct conn_path path = *from;
+
+		path.sips = speaks_sips(&m);
+		on_request(s, &m, &path, how);
 	}
 	message_release(&m);
 }

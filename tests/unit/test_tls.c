@@ -85,6 +85,53 @@ call_over_tls_and_bye_on_the_same_connection(void **state)
 	tls_peer_hang_up(ssl);
 }
 
+/* RFC 3261 §12.1.1 */
+static void
+sips_is_answered_by_a_contact_with_sips(void **state)
+{
+	struct tls_peer *p = *state;
+	struct peer_request invite = INVITE;
+	SSL *ssl;
+
+	tls_peer_open(p);
+	ssl = tls_peer_dial(p, &p->tls);
+	invite.uri = "sips:srs@127.0.0.1";
+	assert_true(tls_peer_request(p, ssl, invite));
+	assert_starts(final_of(p, ssl), "SIP/2.0 200");
+	assert_non_null(strstr(p->received, "Contact: <sips:srs@127.0.0.1:"));
+	assert_null(strstr(p->received, "transport="));
+	tls_peer_hang_up(ssl);
+}
+
+/* It does not read: what waits for it is bounded, and then it is cut. */
+static void
+peer_that_does_not_read_is_cut(void **state)
+{
+	struct tls_peer *p = *state;
+	char text[512];
+	bool alive = true;
+	SSL *ssl;
+
+	tls_peer_open(p);
+	ssl = tls_peer_dial(p, &p->tls);
+	for (unsigned int i = 0; i < 200000 && alive && counter(p, SIP_REQUESTS) < 100000; i++) {
+		int n, len = snprintf(text, sizeof(text), "OPTIONS sip:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK%u\r\n"
+		                      "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: %u\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+		                      i, i);
+
+		while ((n = SSL_write(ssl, text, len)) <= 0 && alive) {
+			int error = SSL_get_error(ssl, n);
+
+			alive = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+			ERR_clear_error();
+			peer_turn(&p->peer, 1);
+		}
+	}
+	assert_false(alive);
+	assert_true(counter(p, SIP_REQUESTS) < 100000);
+	SSL_free(ssl);
+}
+
 static void
 only_aead_suites_of_tls_1_2_and_tls_1_3_are_spoken(void **state)
 {
@@ -449,16 +496,12 @@ answering_accept(struct tls_peer *p, struct answering *a, X509_STORE *trust)
 	return NULL;
 }
 
-/* A call whose connection is gone, with its Contact at `a`; then we end it. @return the BYE, "" when it does not come */
-static const char *
-bye_of_a_lost_connection(struct tls_peer *p, struct answering *a, unsigned int n)
+/* A call with its Contact at `a`. */
+static void
+call_with_contact(struct tls_peer *p, SSL *ssl, const struct answering *a, unsigned int n)
 {
-	X509_STORE *trust = X509_STORE_new();
 	char tag[64], text[4096], call[16];
-	const char *bye = "";
-	SSL *ssl = tls_peer_dial(p, &p->tls), *back;
 
-	X509_STORE_add_cert(trust, p->authority.x);
 	assert_non_null(ssl);
 	snprintf(call, sizeof(call), "lost-%u", n);
 	snprintf(text, sizeof(text), "INVITE sip:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK%s\r\n"
@@ -473,9 +516,21 @@ bye_of_a_lost_connection(struct tls_peer *p, struct answering *a, unsigned int n
 	         "Content-Length: 0\r\n\r\n", call, tag, call);
 	assert_true(tls_peer_write(p, ssl, text, strlen(text)));
 	peer_turn(&p->peer, 20);
+	assert_non_null(p->peer.dialog);
+}
+
+/* A call whose connection is gone; then we end it. @return the BYE, "" when it does not come */
+static const char *
+bye_of_a_lost_connection(struct tls_peer *p, struct answering *a, unsigned int n)
+{
+	X509_STORE *trust = X509_STORE_new();
+	const char *bye = "";
+	SSL *ssl = tls_peer_dial(p, &p->tls), *back;
+
+	X509_STORE_add_cert(trust, p->authority.x);
+	call_with_contact(p, ssl, a, n);
 	tls_peer_hang_up(ssl);
 	peer_turn(&p->peer, 20);
-	assert_non_null(p->peer.dialog);
 	dialog_end(p->peer.dialog, 0, "over");
 	back = answering_accept(p, a, trust);
 	if (back != NULL) {
@@ -494,6 +549,43 @@ bye_opens_a_tls_connection_when_the_old_one_is_gone(void **state)
 
 	tls_peer_open(p);	/* no client_ca: whoever answers there */
 	assert_starts(bye_of_a_lost_connection(p, &a, 1), "BYE sip:src@127.0.0.1");
+	close(a.fd);
+	SSL_CTX_free(a.context);
+}
+
+/* The SBC began anew: it has another connection, and a call that it does not know any more. One connection of ours is
+ * enough for them. */
+static void
+requests_to_one_peer_share_the_connection_that_we_open(void **state)
+{
+	struct tls_peer *p = *state;
+	struct answering a = answering_make(&p->client);
+	X509_STORE *trust = X509_STORE_new();
+	struct dialog *dialogs[3];
+	unsigned int n_byes = 0;
+	SSL *ssl, *back;
+
+	X509_STORE_add_cert(trust, p->authority.x);
+	tls_peer_open(p);
+	ssl = tls_peer_dial(p, &p->tls);
+	for (unsigned int i = 0; i < 3; i++) {
+		call_with_contact(p, ssl, &a, i);
+		dialogs[i] = p->peer.dialog;
+	}
+	tls_peer_hang_up(ssl);
+	peer_turn(&p->peer, 20);
+	for (unsigned int i = 0; i < 3; i++)
+		dialog_end(dialogs[i], 0, "over");
+	back = answering_accept(p, &a, trust);
+	assert_non_null(back);
+	for (unsigned int tries = 0; tries < 50 && n_byes < 3; tries++)
+		for (const char *at = tls_peer_receive(p, back, 20, NULL); (at = strstr(at, "BYE sip:")) != NULL; at++)
+			n_byes++;
+	assert_true(n_byes >= 3);
+	assert_int_equal(accept4(a.fd, NULL, NULL, SOCK_NONBLOCK), -1);
+	assert_int_equal(counter(p, SIP_TLS_DONE), 2);
+	tls_peer_hang_up(back);
+	X509_STORE_free(trust);
 	close(a.fd);
 	SSL_CTX_free(a.context);
 }
@@ -550,6 +642,8 @@ main(void)
 		WITH(call_over_tls_and_bye_on_the_same_connection),
 		WITH(only_aead_suites_of_tls_1_2_and_tls_1_3_are_spoken),
 		WITH(crlf_ping_is_answered_over_tls),
+		WITH(sips_is_answered_by_a_contact_with_sips),
+		WITH(peer_that_does_not_read_is_cut),
 		WITH(large_messages_come_whole_over_tls),
 		WITH(required_certificate_must_hold),
 		WITH(requested_certificate_may_be_missing_but_not_wrong),
@@ -558,6 +652,7 @@ main(void)
 		WITH(ticket_saves_the_handshake_and_keeps_the_identity),
 		WITH(reload_serves_the_new_certificate_and_drops_no_connection),
 		WITH(bye_opens_a_tls_connection_when_the_old_one_is_gone),
+		WITH(requests_to_one_peer_share_the_connection_that_we_open),
 		WITH(connection_that_we_open_is_dropped_when_somebody_else_answers),
 		WITH(start_without_a_certificate_says_what_to_do),
 	};
