@@ -273,6 +273,7 @@ dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, const c
 		return;
 	d->state = DIALOG_ENDING;
 	dialog_offer_drop(d);
+	dialog_timer_release(d);
 	d->how = how;
 	d->reason_cause = cause;
 	d->reason_text = strdup(text);

@@ -74,11 +74,11 @@ struct dialog_message {
 };
 /**
  * Send an UPDATE where the peer's Allow lists it, else a re-INVITE (only with an offer; its ACK is this layer's business).
- * The final answer comes by on_answer(), from the loop. What the peer refuses for glare (491) is tried again here after
- * the waits of RFC 3261 §14.1, five times at most.
+ * The final answer comes by on_answer(), from the loop. What the peer refuses for glare (491, or 500 with a Retry-After
+ * of 10 s at most) is tried again here after the waits of RFC 3261 §14.1 and 3311 §5.2, five times in all.
  *
  * @return STATE: not confirmed, one is outstanding already, or an offer of theirs waits for our answer; UNSUPPORTED: a
- *         body without an offer to a peer that takes no UPDATE; IO, NOMEM, LIMIT: nothing was sent
+ *         body without an offer to a peer that takes no UPDATE; IO, NOMEM: nothing was sent
  * @rfc 3261 §14.1, 3311 §5.1
  */
 SRS_MUST_CHECK enum srs_err dialog_send(struct dialog *d, const struct dialog_message *m);

@@ -12,6 +12,7 @@
 #define TRIES_MAX        5
 #define GLARE_WAIT_STEPS 200	/* RFC 3261 §14.1: 0 to 2 s in steps of 10 ms, for we never chose the Call-ID */
 #define GLARE_STEP_MS    10
+#define RETRY_AFTER_S_MAX 10	/* RFC 3311 §5.2 */
 
 static void
 arm(struct dialog *d, uint64_t after_ms)
@@ -91,6 +92,15 @@ glare_wait_ms(void)
 	return (uint64_t)arc4random_uniform(GLARE_WAIT_STEPS + 1) * GLARE_STEP_MS;
 }
 
+/* 500 with Retry-After is how RFC 3311 §5.2 tells of an offer that the peer is still busy with. @return 0: none */
+static uint64_t
+busy_wait_ms(unsigned int status, const struct message *m)
+{
+	unsigned long s = status == 500 && m != NULL ? strtoul(message_value(m, "Retry-After"), NULL, 10) : 0;
+
+	return s <= RETRY_AFTER_S_MAX ? s * 1000 : 0;
+}
+
 /* 405 and 501 say so whatever Allow said. @return whether there is another way */
 static bool
 method_is_refused(struct dialog *d, unsigned int status)
@@ -132,10 +142,13 @@ refused(struct dialog *d, unsigned int status, const struct message *m)
 {
 	struct dialog_offer *o = &d->offer;
 	bool more = o->tries < TRIES_MAX;
+	uint64_t busy_ms = busy_wait_ms(status, m);
 
 	log_info("dialog", "offer_refused", "call_id=%s status=%u", d->call_id, status);
 	if (status == 491 && more)
 		arm(d, glare_wait_ms());
+	else if (busy_ms != 0 && more)
+		arm(d, busy_ms);
 	else if (is_worth_another(d, status, m) && more && (o->has_sdp || d->allows_update))
 		arm(d, 0);
 	else

@@ -58,8 +58,8 @@ assert_status(const char *response, unsigned int status)
 static inline void
 assert_says(const char *response, const char *text)
 {
-	if (strstr(response, text) == NULL)
-		fail_msg("\"%s\" is missing in: %.900s", text, response);
+	if (response == NULL || strstr(response, text) == NULL)
+		fail_msg("\"%s\" is missing in: %.900s", text, response == NULL ? "nothing" : response);
 }
 
 static inline void

@@ -34,6 +34,8 @@ struct peer {
 	struct dialog *dialog;		/* of the last INVITE */
 	struct dialog *replaced;
 	unsigned int n_invites, n_reinvites, n_bodies, n_confirmed, n_ended, n_answers, n_described, n_probed;
+	unsigned int n_refused;		/* first INVITEs */
+	unsigned int n_how[DIALOG_END_EXPIRED + 1];	/* of n_ended */
 	unsigned int answer_status;	/* of the last on_answer() */
 	enum dialog_end how;
 	bool sip_src, bare_src, require_siprec;
@@ -66,12 +68,16 @@ peer_note(struct peer *p, struct dialog *d, const struct sip_request *req)
 }
 
 static inline void
-peer_answer_now(struct peer *p, struct dialog *d)
+peer_answer_now(struct peer *p, struct dialog *d, bool initial)
 {
 	if (p->answer == PEER_ACCEPT)
 		dialog_accept(d, PEER_SDP);
-	else if (p->answer == PEER_REFUSE)
-		dialog_refuse(d, &(struct sip_refusal){ .status = 403, .warning = "no \"recording\" session" });
+	if (p->answer != PEER_REFUSE)
+		return;
+	p->n_refused += initial;
+	if (initial)
+		p->dialog = NULL;
+	dialog_refuse(d, &(struct sip_refusal){ .status = 403, .warning = "no \"recording\" session" });
 }
 
 static inline void
@@ -82,7 +88,7 @@ peer_on_invite(void *ctx, struct dialog *d, const struct sip_request *req)
 	p->n_invites++;
 	peer_note(p, d, req);
 	dialog_user_set(d, p);
-	peer_answer_now(p, d);
+	peer_answer_now(p, d, true);
 }
 
 static inline void
@@ -92,7 +98,7 @@ peer_on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 
 	p->n_reinvites++;
 	peer_note(p, d, req);
-	peer_answer_now(p, d);
+	peer_answer_now(p, d, false);
 }
 
 static inline unsigned int
@@ -154,6 +160,7 @@ peer_on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 	struct peer *p = ctx;
 
 	p->n_ended++;
+	p->n_how[how]++;
 	p->how = how;
 	if (p->dialog == d)
 		p->dialog = NULL;

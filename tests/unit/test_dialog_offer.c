@@ -178,6 +178,24 @@ glare_is_tried_again_within_two_seconds_five_times(void **state)
 }
 
 static void
+a_busy_peer_is_asked_again_when_it_says(void **state)
+{
+	struct call *c = *state;
+	uint64_t since;
+
+	establish(c, ALLOW_UPDATE);
+	assert_int_equal(dialog_send(c->peer.dialog, &offer), SRS_OK);
+	answer_request_with(c, next_request(c, 200), "500 Server Internal Error", "Retry-After: 1\r\n", "");
+	since = reactor_mono_ns();
+	assert_says(next_request(c, 1500), "CSeq: 2 UPDATE\r\n");
+	assert_in_range((reactor_mono_ns() - since) / 1000000, 900, 1500);
+	assert_int_equal(c->peer.n_answers, 0);
+	answer_request_with(c, c->peer.received, "500 Server Internal Error", "Retry-After: 3600\r\n", "");
+	assert_int_equal(c->peer.n_answers, 1);
+	assert_int_equal(c->peer.answer_status, 500);
+}
+
+static void
 their_offer_while_ours_waits_makes_ours_stale(void **state)
 {
 	struct call *c = *state;
@@ -446,6 +464,7 @@ main(void)
 		TEST(a_refused_offer_leaves_the_call_as_it_was),
 		TEST(unknown_dialog_and_silence_end_the_call),
 		TEST(glare_is_tried_again_within_two_seconds_five_times),
+		TEST(a_busy_peer_is_asked_again_when_it_says),
 		TEST(their_offer_while_ours_waits_makes_ours_stale),
 		TEST(their_offers_get_491_while_ours_is_open),
 		TEST(we_do_not_offer_while_theirs_is_open),
