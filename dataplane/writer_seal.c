@@ -16,9 +16,11 @@ writer_seals_create(struct writer *w)
 {
 	w->endings = calloc(WRITER_ENDINGS_MAX, sizeof(*w->endings));
 	w->ending_digests = calloc(WRITER_ENDINGS_MAX, sizeof(*w->ending_digests));
+	w->ending_nodes = calloc(MERKLE_NODES(WRITER_ENDINGS_MAX), sizeof(*w->ending_nodes));
 	w->seal_body = malloc(REEL_SEAL_BODY_MAX);
 	w->seal_slots = malloc(REEL_SEAL_SLOTS_MAX * sizeof(*w->seal_slots));
-	if (w->endings == NULL || w->ending_digests == NULL || w->seal_body == NULL || w->seal_slots == NULL)
+	if (w->endings == NULL || w->ending_digests == NULL || w->ending_nodes == NULL || w->seal_body == NULL ||
+	    w->seal_slots == NULL)
 		return SRS_ERR_NOMEM;
 	return SRS_OK;
 }
@@ -30,6 +32,7 @@ writer_seals_free(struct writer *w)
 		free(w->endings[i].order);
 	free(w->endings);
 	free(w->ending_digests);
+	free(w->ending_nodes);
 	free(w->seal_body);
 	free(w->seal_slots);
 }
@@ -119,19 +122,17 @@ ending_digest(struct writer *w, struct writer_ending *e, uint8_t digest[DIGEST_S
 static void
 endings_digest(struct writer *w)
 {
-	struct merkle tree;
-
-	merkle_init(&tree);
 	for (uint32_t i = 0; i < w->n_endings; i++) {
 		enum srs_err err = ending_digest(w, &w->endings[i], w->ending_digests[i]);
 
 		srs_assert(err == SRS_OK); /* REEL_SEAL_BODY_MAX holds REEL_SEAL_STREAMS_MAX and WRITER_MISSING_MAX */
-		merkle_add(&tree, digest_sha256, w->ending_digests[i]);
 	}
 	memset(&w->proof, 0, sizeof(w->proof));
 	w->proof.n_leaves = w->n_endings;
 	memcpy(w->proof.node_key_id, w->node_key_id, REEL_ID_SIZE);
-	merkle_root(&tree, digest_sha256, w->proof.commit_root);
+	memcpy(w->proof.commit_root,
+	       merkle_nodes((const uint8_t(*)[MERKLE_HASH_SIZE])w->ending_digests, w->n_endings, digest_sha256, w->ending_nodes),
+	       MERKLE_HASH_SIZE);
 	w->batch = WRITER_BATCH_DIGESTED;
 	w->next_ending = 0;
 }
@@ -227,8 +228,8 @@ ending_write(struct writer *w, uint32_t i)
 		return false;
 	len = reel_seal_body_write(&e->seal, w->seal_body, REEL_SEAL_BODY_MAX);
 	w->proof.index = i;
-	err = merkle_path((const uint8_t(*)[MERKLE_HASH_SIZE])w->ending_digests, w->n_endings, i, digest_sha256,
-	                  w->proof.path, REEL_PATH_MAX, &w->proof.n_path);
+	err = merkle_path((const uint8_t(*)[MERKLE_HASH_SIZE])w->ending_nodes, w->n_endings, i, w->proof.path, REEL_PATH_MAX,
+	                  &w->proof.n_path);
 	srs_assert(err == SRS_OK); /* 2^16 leaves fit, WRITER_ENDINGS_MAX is less */
 	n = reel_seal_slots_write(&e->seal, span_of(w->seal_body, len), &w->proof, w->seal_slots, REEL_SEAL_SLOTS_MAX);
 	srs_assert(n != 0);

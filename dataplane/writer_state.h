@@ -180,6 +180,7 @@ struct writer {
 	uint8_t recovered_digest[REEL_DIGEST_SIZE]; /* of the last seal made for recovery */
 	struct writer_ending *endings;
 	uint8_t (*ending_digests)[DIGEST_SIZE];
+	uint8_t (*ending_nodes)[MERKLE_HASH_SIZE]; /* of the tree over the batch */
 	struct reel_proof proof; /* of the signed batch; path and index change per seal */
 	uint8_t *seal_body;
 	uint8_t (*seal_slots)[REEL_SLOT_SIZE];

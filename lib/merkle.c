@@ -5,9 +5,6 @@
 #include "lib/span.h"
 #include "lib/srs_assert.h"
 
-/* Levels of a tree whose leaves are counted in 32 bits. */
-#define LEVELS_MAX 32
-
 static void
 node_hash(merkle_hash *hash, const uint8_t *left, const uint8_t *right, uint8_t out[MERKLE_HASH_SIZE])
 {
@@ -84,56 +81,44 @@ merkle_root(const struct merkle *m, merkle_hash *hash, uint8_t root[MERKLE_HASH_
 		node_hash(hash, m->stack[--depth], root, root);
 }
 
-/* Largest power of two below n (n > 1): the size of the left subtree. */
-static uint32_t
-split(uint32_t n)
+/* Pairs from the left; a node without a neighbour goes up as it is. That is the tree of RFC 6962 §2.1, whose left
+ * subtrees are full. */
+const uint8_t *
+merkle_nodes(const uint8_t (*digests)[MERKLE_HASH_SIZE], uint32_t n, merkle_hash *hash,
+             uint8_t (*nodes)[MERKLE_HASH_SIZE])
 {
-	return UINT32_C(1) << (31 - __builtin_clz(n - 1));
-}
-
-static void
-subtree_root(const uint8_t (*digests)[MERKLE_HASH_SIZE], uint32_t n, merkle_hash *hash,
-             uint8_t root[MERKLE_HASH_SIZE])
-{
-	struct merkle m;
-
-	merkle_init(&m);
+	srs_assert(n > 0);
 	for (uint32_t i = 0; i < n; i++)
-		merkle_add(&m, hash, digests[i]);
-	merkle_root(&m, hash, root);
+		leaf_hash(hash, digests[i], nodes[i]);
+	for (; n > 1; n = n / 2 + n % 2) {
+		uint8_t (*above)[MERKLE_HASH_SIZE] = nodes + n;
+
+		for (uint32_t i = 0; i < n / 2; i++)
+			node_hash(hash, nodes[2 * i], nodes[2 * i + 1], above[i]);
+		if (n % 2 != 0)
+			memcpy(above[n / 2], nodes[n - 1], MERKLE_HASH_SIZE);
+		nodes = above;
+	}
+	return nodes[0];
 }
 
 enum srs_err
-merkle_path(const uint8_t (*digests)[MERKLE_HASH_SIZE], uint32_t n, uint32_t index, merkle_hash *hash,
-            uint8_t (*path)[MERKLE_HASH_SIZE], uint8_t path_max, uint8_t *n_path)
+merkle_path(const uint8_t (*nodes)[MERKLE_HASH_SIZE], uint32_t n, uint32_t index, uint8_t (*path)[MERKLE_HASH_SIZE],
+            uint8_t path_max, uint8_t *n_path)
 {
-	struct {
-		uint32_t first, n;
-	} sibling[LEVELS_MAX];
-	uint32_t first = 0;
-	uint8_t depth = 0;
-
 	srs_assert(index < n);
-	while (n > 1) { /* from the root down; the path goes up */
-		uint32_t left = split(n);
+	*n_path = 0;
+	for (; n > 1; n = n / 2 + n % 2) {
+		uint32_t neighbour = index ^ 1;
 
-		if (index - first < left) {
-			sibling[depth].first = first + left;
-			sibling[depth].n = n - left;
-			n = left;
-		} else {
-			sibling[depth].first = first;
-			sibling[depth].n = left;
-			first += left;
-			n -= left;
+		if (neighbour < n) {
+			if (*n_path == path_max)
+				return SRS_ERR_LIMIT;
+			memcpy(path[(*n_path)++], nodes[neighbour], MERKLE_HASH_SIZE);
 		}
-		depth++;
+		nodes += n;
+		index /= 2;
 	}
-	if (depth > path_max)
-		return SRS_ERR_LIMIT;
-	for (uint8_t i = 0; i < depth; i++)
-		subtree_root(digests + sibling[depth - 1 - i].first, sibling[depth - 1 - i].n, hash, path[i]);
-	*n_path = depth;
 	return SRS_OK;
 }
 

@@ -24,10 +24,17 @@ void merkle_add_chunk(struct merkle *m, merkle_hash *hash, uint64_t chunk_no, co
 void merkle_add(struct merkle *m, merkle_hash *hash, const uint8_t digest[MERKLE_HASH_SIZE]);
 /** Root of what was added so far; SHA-256 of nothing for an empty tree. The tree can go on growing. */
 void merkle_root(const struct merkle *m, merkle_hash *hash, uint8_t root[MERKLE_HASH_SIZE]);
-/** Audit path of leaf `index` among `n` leaf digests (as given to merkle_add). @return hashes in the path, at most `path_max`; LIMIT otherwise */
-SRS_MUST_CHECK enum srs_err merkle_path(const uint8_t (*digests)[MERKLE_HASH_SIZE], uint32_t n, uint32_t index,
-                                        merkle_hash *hash, uint8_t (*path)[MERKLE_HASH_SIZE], uint8_t path_max,
-                                        uint8_t *n_path);
+/* A tree whose leaves are all known: each of its nodes is hashed once, and then every audit path is a walk. The leaves' level
+ * stands first, then each level above it, the root last. */
+#define MERKLE_NODES(n) (2u * (n) + 32u)
+/** @param digests  as given to merkle_add(); n > 0 of them
+ *  @param nodes    MERKLE_NODES(n)
+ *  @return the root, one of `nodes` */
+const uint8_t *merkle_nodes(const uint8_t (*digests)[MERKLE_HASH_SIZE], uint32_t n, merkle_hash *hash,
+                            uint8_t (*nodes)[MERKLE_HASH_SIZE]);
+/** Audit path of leaf `index` among `n`. @return hashes in the path, at most `path_max`; LIMIT otherwise */
+SRS_MUST_CHECK enum srs_err merkle_path(const uint8_t (*nodes)[MERKLE_HASH_SIZE], uint32_t n, uint32_t index,
+                                        uint8_t (*path)[MERKLE_HASH_SIZE], uint8_t path_max, uint8_t *n_path);
 /** Root implied by a digest, its index, the leaf count and its path. @return INVALID when the path does not fit */
 SRS_MUST_CHECK enum srs_err merkle_path_root(const uint8_t digest[MERKLE_HASH_SIZE], uint32_t index, uint32_t n,
                                              const uint8_t (*path)[MERKLE_HASH_SIZE], uint8_t n_path,

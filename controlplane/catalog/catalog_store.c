@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define BUSY_MS 2000
+#define CACHE_KIB "32768"	/* ids are random: what does not fit is read and written again for each row */
+#define WAL_PAGES "4000"	/* 16 MiB between two checkpoints */
 
 static const char schema[] =
 	"CREATE TABLE recordings ("
@@ -101,7 +103,8 @@ version_read(sqlite3 *db, int *version)
 static enum srs_err
 schema_apply(struct catalog_store *s, const char *path, bool wal, char *why, size_t why_len)
 {
-	const char *mode = wal ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF"
+	const char *mode = wal ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = OFF;"
+	                         "PRAGMA cache_size = -" CACHE_KIB "; PRAGMA wal_autocheckpoint = " WAL_PAGES
 	                       : "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL";
 	int version = 0;
 	int rc = version_read(s->db, &version);

@@ -115,12 +115,14 @@ static void
 every_path_leads_to_the_root(void **state)
 {
 	uint8_t path[16][MERKLE_HASH_SIZE], root[MERKLE_HASH_SIZE], expected[MERKLE_HASH_SIZE];
+	uint8_t nodes[MERKLE_NODES(N_MAX)][MERKLE_HASH_SIZE];
 	uint8_t n_path;
 
 	for (uint32_t n = 1; n <= N_MAX; n++) {
 		tree_hash(0, n, expected);
+		assert_memory_equal(merkle_nodes(digests, n, sha256, nodes), expected, sizeof(expected));
 		for (uint32_t i = 0; i < n; i++) {
-			assert_int_equal(merkle_path(digests, n, i, sha256, path, 16, &n_path), SRS_OK);
+			assert_int_equal(merkle_path((const uint8_t(*)[MERKLE_HASH_SIZE])nodes, n, i, path, 16, &n_path), SRS_OK);
 			assert_int_equal(merkle_path_root(digests[i], i, n, path, n_path, sha256, root), SRS_OK);
 			assert_memory_equal(root, expected, sizeof(root));
 		}
@@ -131,11 +133,13 @@ static void
 wrong_paths_are_refused_or_lead_elsewhere(void **state)
 {
 	uint8_t path[16][MERKLE_HASH_SIZE] = { { 0 } }, root[MERKLE_HASH_SIZE], expected[MERKLE_HASH_SIZE];
+	uint8_t nodes[MERKLE_NODES(11)][MERKLE_HASH_SIZE];
 	uint8_t n_path;
 
 	tree_hash(0, 11, expected);
-	assert_int_equal(merkle_path(digests, 11, 4, sha256, path, 3, &n_path), SRS_ERR_LIMIT);
-	assert_int_equal(merkle_path(digests, 11, 4, sha256, path, 16, &n_path), SRS_OK);
+	merkle_nodes(digests, 11, sha256, nodes);
+	assert_int_equal(merkle_path((const uint8_t(*)[MERKLE_HASH_SIZE])nodes, 11, 4, path, 3, &n_path), SRS_ERR_LIMIT);
+	assert_int_equal(merkle_path((const uint8_t(*)[MERKLE_HASH_SIZE])nodes, 11, 4, path, 16, &n_path), SRS_OK);
 	assert_int_equal(n_path, 4);
 	assert_int_equal(merkle_path_root(digests[4], 4, 11, path, 3, sha256, root), SRS_ERR_INVALID);
 	assert_int_equal(merkle_path_root(digests[4], 4, 11, path, 5, sha256, root), SRS_ERR_INVALID);

@@ -214,12 +214,10 @@ commit(const struct keystore *ks, struct part *parts, uint8_t (*digests)[DIGEST_
 	uint8_t message[REEL_COMMIT_MESSAGE_SIZE];
 	struct reel_proof proof = { .n_leaves = N_SEALS };
 	struct keystore_signer *signer;
-	struct merkle tree;
+	uint8_t nodes[MERKLE_NODES(N_SEALS)][MERKLE_HASH_SIZE];
 
-	merkle_init(&tree);
-	for (int i = 0; i < N_SEALS; i++)
-		merkle_add(&tree, digest_sha256, digests[i]);
-	merkle_root(&tree, digest_sha256, proof.commit_root);
+	memcpy(proof.commit_root, merkle_nodes((const uint8_t(*)[DIGEST_SIZE])digests, N_SEALS, digest_sha256, nodes),
+	       MERKLE_HASH_SIZE);
 	must(keystore_signer_create(&signer, ks), "signer");
 	keystore_signer_id(signer, proof.node_key_id);
 	reel_commit_message(&proof, message);
@@ -229,8 +227,7 @@ commit(const struct keystore *ks, struct part *parts, uint8_t (*digests)[DIGEST_
 		uint8_t piece[1][REEL_SLOT_SIZE];
 
 		proof.index = i;
-		must(merkle_path((const uint8_t(*)[DIGEST_SIZE])digests, N_SEALS, i, digest_sha256, proof.path,
-		                 REEL_PATH_MAX, &proof.n_path), "path");
+		must(merkle_path((const uint8_t(*)[DIGEST_SIZE])nodes, N_SEALS, i, proof.path, REEL_PATH_MAX, &proof.n_path), "path");
 		srs_assert(reel_seal_slots_write(&parts[i].seal, span_of(seal_bodies[i], body_lens[i]), &proof,
 		                                 piece, 1) == 1);
 		memcpy(slot_take(&parts[i], REEL_SLOT_SEAL, 0, parts[i].seal.final ? REEL_CHUNK_FINAL : 0),
