@@ -235,11 +235,14 @@ offer_keep(struct session *s, const struct sip_request *req, struct span sdp)
 		return SRS_ERR_NOMEM;
 	session_policy_read(&s->policy, s->all, req);
 	err = session_keys_take(s);
+	if (err) {	/* the session stays with the offer that it has */
+		session_keys_drop(s);
+		session_text_wipe(text);
+		return err;
+	}
 	s->offer_redacted = offer_redact(text, strlen(text)) != 0;
 	free(s->offer_sdp);
 	s->offer_sdp = text;
-	if (err)
-		return err;
 	free(s->offer_deviations);
 	s->offer_deviations = session_offer_deviations(&s->all->offer);
 	return SRS_OK;

@@ -417,6 +417,25 @@ an_update_with_an_offer_is_answered_at_once(void **state)
 }
 
 static void
+a_broken_update_leaves_the_session_as_it_was(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	unsigned int notes_before = n_notes;
+	const char *warning = NULL;
+	char *sdp;
+
+	request_of(f, "nonsense", NULL);
+	assert_int_equal(body(f, "UPDATE", &sdp, &warning), 400);
+	assert_null(sdp);
+	assert_non_null(warning);
+	assert_int_equal(s->state, SESSION_RECORDING);
+	assert_int_equal(live_streams, 2);
+	assert_int_equal(n_notes, notes_before);
+	call_end(f);
+}
+
+static void
 an_unknown_body_in_info_is_415(void **state)
 {
 	struct fixture *f = *state;
@@ -657,6 +676,7 @@ main(void)
 		CASE(a_second_communication_session_opens_its_own_recording),
 		CASE(two_communication_sessions_in_the_invite_open_two_recordings),
 		CASE(an_update_with_an_offer_is_answered_at_once),
+		CASE(a_broken_update_leaves_the_session_as_it_was),
 		CASE(an_unknown_body_in_info_is_415),
 		CASE(cancel_before_the_answer_fails_the_session_and_seals_what_was_opened),
 		CASE(a_cancelled_recording_says_whose_it_was),
