@@ -20,6 +20,7 @@
 #include "controlplane/reactor.h"
 #include "controlplane/rest/rest.h"
 #include "controlplane/session/session.h"
+#include "controlplane/stun.h"
 #include "crypto/secret.h"
 #include "dataplane/dataplane.h"
 #include "lib/srs_log.h"
@@ -44,6 +45,8 @@ struct capstand {
 	struct keys *keys;
 	struct dtls *dtls;	/* NULL: srtp.dtls is off */
 	struct media *media;
+	struct nat nat;
+	struct stun *stun;	/* NULL: not used */
 	struct sessions *sessions;
 	struct sip *sip;
 	struct rest *rest;
@@ -244,12 +247,23 @@ on_hangup(evutil_socket_t number, short what, void *ctx)
 	sip_reload(c->sip);
 }
 
+/* What the api thread asks that is not about sessions is answered here. */
+static char *
+rest_answer(void *ctx, enum rest_ask what, const char *argument)
+{
+	struct capstand *c = ctx;
+
+	if (what == REST_ASK_STUN)
+		return stun_json(c->stun, c->nat.configured.ip_version != 0 ? "media.external_ip is set" : "stun.server is not set");
+	return sessions_answer(c->sessions, what, argument);
+}
+
 static void
 on_rest_readable(evutil_socket_t fd, short what, void *ctx)
 {
 	struct capstand *c = ctx;
 
-	rest_control_serve(c->rest, sessions_answer, c->sessions);
+	rest_control_serve(c->rest, rest_answer, c);
 }
 
 static void
@@ -367,6 +381,26 @@ sessions_start(struct capstand *c)
 	return err;
 }
 
+static void
+on_external_found(void *ctx, const struct nat_address *a)
+{
+	struct capstand *c = ctx;
+
+	(void)nat_learn(&c->nat, a);
+}
+
+/* How others know us: by configuration, else by STUN. */
+static enum srs_err
+nat_begin(struct capstand *c)
+{
+	nat_init(&c->nat, c->config);
+	media_nat_set(c->media, &c->nat);
+	sip_nat_set(c->sip, &c->nat);
+	if (c->nat.configured.ip_version != 0 || c->config->stun.server[0] == '\0')
+		return SRS_OK;
+	return stun_create(&c->stun, c->reactor, c->config, on_external_found, c, c->why, sizeof(c->why));
+}
+
 static enum srs_err
 rest_begin(struct capstand *c)
 {
@@ -413,6 +447,8 @@ capstand_start(struct capstand *c)
 		err = sip_create(&c->sip, c->reactor, c->config, sessions_handlers(), c->sessions, c->why,
 		                 sizeof(c->why));
 	if (err == SRS_OK)
+		err = nat_begin(c);
+	if (err == SRS_OK)
 		err = rest_begin(c);
 	if (err == SRS_OK) {
 		err = loop_arm(c);
@@ -439,6 +475,7 @@ capstand_end(struct capstand *c)
 	dataplane_stop(c->dataplane);
 	sessions_destroy(c->sessions);
 	dtls_stop(c->dtls);
+	stun_destroy(c->stun);
 	sip_destroy(c->sip);
 	media_destroy(c->media);
 	keys_stop(c->keys);

@@ -111,6 +111,10 @@ struct config {
 		bool no_huge; /* default false: hugepages when there are any */
 	} media;
 	struct {
+		char *server; /* host, host:port or [address]:port; empty: none */
+		uint32_t refresh_s; /* 60 */
+	} stun;
+	struct {
 		uint32_t sessions_max; /* 1,000 */
 		uint32_t streams_max; /* auto: 2 * sessions_max; never 0 after config_load, like the next and media.lcores */
 		uint32_t recordings_max; /* auto: 2 * sessions_max */

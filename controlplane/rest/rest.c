@@ -254,7 +254,7 @@ static const struct {
 	{ "/health/live", rest_page_live, 0 },
 	{ "/health/ready", rest_page_ready, 0 },
 	{ "/metrics", rest_page_metrics, 0 },
-	{ "/stun-status", rest_page_stun, 0 },
+	{ "/stun-status", NULL, REST_ASK_STUN },
 	{ "/api/v1/sessions", NULL, REST_ASK_SESSIONS },
 	{ "/api/v1/recordings", rest_page_recordings, 0 },
 	{ "/api/sessions/stats", NULL, REST_ASK_SESSION_STATS },

@@ -13,7 +13,7 @@
 
 struct rest;
 
-enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH };
+enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH, REST_ASK_STUN };
 
 struct rest_sources {
 	const struct dataplane *dataplane;	/* counters */

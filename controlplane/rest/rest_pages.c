@@ -202,17 +202,6 @@ rest_page_workers(struct rest_view *v, const struct rest_arguments *a)
 	return reply_json(200, json);
 }
 
-struct rest_reply
-rest_page_stun(struct rest_view *v, const struct rest_arguments *a)
-{
-	cJSON *json = cJSON_CreateObject();
-
-	cJSON_AddBoolToObject(json, "enabled", false);
-	cJSON_AddStringToObject(json, "reason", "STUN is not there yet; set EXTERNAL_IP behind a NAT");
-	cJSON_AddStringToObject(json, "external_ip", v->config->media.external_ip);
-	return reply_json(200, json);
-}
-
 /* ---- recordings ---- */
 
 static void

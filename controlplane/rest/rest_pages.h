@@ -44,7 +44,6 @@ struct rest_reply rest_page_metrics(struct rest_view *v, const struct rest_argum
 struct rest_reply rest_page_resources(struct rest_view *v, const struct rest_arguments *a);
 struct rest_reply rest_page_cache(struct rest_view *v, const struct rest_arguments *a);
 struct rest_reply rest_page_workers(struct rest_view *v, const struct rest_arguments *a);
-struct rest_reply rest_page_stun(struct rest_view *v, const struct rest_arguments *a);
 struct rest_reply rest_page_recordings(struct rest_view *v, const struct rest_arguments *a);
 struct rest_reply rest_page_recording(struct rest_view *v, const char *id);
 

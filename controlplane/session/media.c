@@ -54,8 +54,7 @@ struct media {
 	uint32_t n_ports;	/* even */
 	uint64_t quarantine_ns;
 	uint32_t lcore_taken[LCORES_MAX];
-	char external_ip[INET6_ADDRSTRLEN];
-	uint8_t external_version;	/* 0: none */
+	const struct nat *nat;	/* NULL: addresses are our own */
 };
 
 static void
@@ -148,23 +147,6 @@ host_init(struct media *m, struct media_host *h)
 	return SRS_OK;
 }
 
-static void
-external_ip_read(struct media *m)
-{
-	const char *text = m->config->media.external_ip;
-	uint8_t ip[16];
-
-	if (text == NULL || strlen(text) >= sizeof(m->external_ip))
-		return;
-	if (inet_pton(AF_INET, text, ip) == 1)
-		m->external_version = 4;
-	else if (inet_pton(AF_INET6, text, ip) == 1)
-		m->external_version = 6;
-	else
-		return;		/* "auto": the lcore's own address */
-	(void)snprintf(m->external_ip, sizeof(m->external_ip), "%s", text);
-}
-
 enum srs_err
 media_create(struct media **out, const struct config *c, const struct dataplane *dp)
 {
@@ -183,7 +165,6 @@ media_create(struct media **out, const struct config *c, const struct dataplane 
 	m->first_port = (uint16_t)first;
 	m->n_ports = end - first;
 	m->quarantine_ns = c->media.port_quarantine_ms * UINT64_C(1000000);
-	external_ip_read(m);
 	m->n_hosts = dataplane_n_addresses(dp);
 	m->hosts = calloc(m->n_hosts != 0 ? m->n_hosts : 1, sizeof(*m->hosts));
 	if (m->hosts == NULL)
@@ -334,14 +315,22 @@ media_give(struct media *m, const struct media_port *port, bool rests)
 }
 
 void
-media_text(const struct media *m, const struct media_port *port, char *ip, size_t ip_len, uint8_t *ip_version)
+media_nat_set(struct media *m, const struct nat *nat)
 {
-	const struct media_address *a = &m->hosts[port->address_i].place.address;
+	m->nat = nat;
+}
 
+void
+media_text(const struct media *m, const struct media_port *port, bool beyond, char *ip, size_t ip_len, uint8_t *ip_version)
+{
+	const struct media_address *place = &m->hosts[port->address_i].place.address;
+	struct nat_address own = { .ip_version = place->ip_version };
+	const struct nat_address *a;
+
+	memcpy(own.ip, place->ip, sizeof(own.ip));
+	a = nat_media(m->nat, &own, beyond);
 	*ip_version = a->ip_version;
-	if (m->external_version == a->ip_version)
-		(void)snprintf(ip, ip_len, "%s", m->external_ip);
-	else if (inet_ntop(a->ip_version == 6 ? AF_INET6 : AF_INET, a->ip, ip, (socklen_t)ip_len) == NULL)
+	if (inet_ntop(a->ip_version == 6 ? AF_INET6 : AF_INET, a->ip, ip, (socklen_t)ip_len) == NULL)
 		ip[0] = '\0';
 }
 

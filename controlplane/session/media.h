@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "controlplane/nat.h"
 #include "dataplane/dataplane.h"
 #include "lib/config.h"
 #include "lib/srs_err.h"
@@ -38,8 +39,10 @@ SRS_MUST_CHECK enum srs_err media_take(struct media *m, uint16_t lcore_i, uint8_
 /** Give back after EVENT_STREAM_REMOVED: the port rests. A port that never met a packet may skip the rest. */
 void media_give(struct media *m, const struct media_port *port, bool rests);
 
-/** The address as text for c= and m=: media.external_ip of the same version, else the lcore's own. */
-void media_text(const struct media *m, const struct media_port *port, char *ip, size_t ip_len,
+/** From now on addresses are written as `nat` says; borrowed. Without it they are the lcores' own. */
+void media_nat_set(struct media *m, const struct nat *nat);
+/** The address as text for c= and m=. @param beyond  nat_media() */
+void media_text(const struct media *m, const struct media_port *port, bool beyond, char *ip, size_t ip_len,
                 uint8_t *ip_version);
 
 /** Even/odd pairs that can be taken now, over all addresses. */

@@ -469,6 +469,7 @@ session_ids_make(struct session *s)
 enum srs_err
 session_open(struct session **out, struct sessions *all, struct dialog *d, const struct sip_request *req)
 {
+	struct nat_address peer;
 	struct session *s;
 	enum srs_err err;
 
@@ -493,6 +494,8 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	s->started_wall_ns = reactor_wall_ns();
 	s->started_mono_ns = reactor_mono_ns();
 	s->transport = req->transport;
+	nat_address_of(&peer, &req->source);
+	s->beyond_nat = !nat_is_private(&peer);
 	(void)snprintf(s->call_id, sizeof(s->call_id), "%s", req->call_id);
 	(void)snprintf(s->agent, sizeof(s->agent), "%s", req->user_agent);
 	session_text_clean(s->call_id);

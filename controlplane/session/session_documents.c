@@ -342,7 +342,7 @@ stream_row(const struct session *s, const struct session_stream *st, const struc
 	uint8_t ip_version;
 	char ip[48];
 
-	media_text(s->all->floor.media, &st->port, ip, sizeof(ip), &ip_version);
+	media_text(s->all->floor.media, &st->port, s->beyond_nat, ip, sizeof(ip), &ip_version);
 	cJSON_AddNumberToObject(row, "number", st->number);
 	session_text_add(row, "label", st->label);
 	cJSON_AddNumberToObject(row, "mline", st->mline);

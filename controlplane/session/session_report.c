@@ -33,7 +33,7 @@ stream_json(const struct session *s, const struct session_stream *st)
 
 	if (st->state == STREAM_LIVE)
 		dataplane_stream_view(s->all->floor.dataplane, st->handle, &v);
-	media_text(s->all->floor.media, &st->port, ip, sizeof(ip), &ip_version);
+	media_text(s->all->floor.media, &st->port, s->beyond_nat, ip, sizeof(ip), &ip_version);
 	session_hex(st->recording->id, id);
 	cJSON_AddStringToObject(row, "recording", id);
 	cJSON_AddNumberToObject(row, "number", st->number);
@@ -178,6 +178,8 @@ sessions_answer(void *ctx, enum rest_ask what, const char *argument)
 	case REST_ASK_HEALTH:
 		json = health_json(all);
 		break;
+	case REST_ASK_STUN:
+		return NULL;	/* not ours */
 	}
 	text = cJSON_PrintUnformatted(json);
 	cJSON_Delete(json);

@@ -140,6 +140,7 @@ struct session {
 	uint16_t generation;
 	uint16_t lcore_i;
 	bool answer_due;	/* a re-INVITE waits for its streams */
+	bool beyond_nat;	/* the client's address is not private: it may know us by another one than ours */
 	bool offered;		/* our 200 held an offer; its answer comes in the ACK */
 	bool drained, closed;
 	uint8_t busy;		/* actions under way: an action may raise the next event */

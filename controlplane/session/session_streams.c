@@ -521,7 +521,7 @@ decide(struct session *s, const struct offer *o)
 			continue;
 		d = &decided[st->mline];
 		d->accepted = true;
-		media_text(s->all->floor.media, &st->port, d->ip, sizeof(d->ip), &d->ip_version);
+		media_text(s->all->floor.media, &st->port, s->beyond_nat, d->ip, sizeof(d->ip), &d->ip_version);
 		d->port = st->port.udp_port;
 		d->rtcp_port = st->port.rtcp_port;
 		d->inactive = st->inactive;

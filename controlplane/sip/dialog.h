@@ -130,6 +130,9 @@ struct dialog_handlers {
 SRS_MUST_CHECK enum srs_err sip_create(struct sip **out, struct reactor *r, const struct config *c,
                                        const struct dialog_handlers *handlers, void *ctx, char *why,
                                        size_t why_len);
+struct nat;
+/** From now on Contact names us as `nat` says; borrowed. */
+void sip_nat_set(struct sip *s, const struct nat *nat);
 void sip_destroy(struct sip *s);	/* accepts NULL */
 /** Dialogs, those included whose BYE is not answered yet. */
 unsigned int sip_n_dialogs(const struct sip *s);

@@ -160,7 +160,7 @@ request_text(const struct dialog *d, const struct request *q, const struct route
 	fprintf(f, "From: %s\r\nTo: %s\r\n", d->local_party, d->remote_party);
 	fprintf(f, "Call-ID: %s\r\nCSeq: %u %s\r\n", d->call_id, q->cseq, q->method);
 	if (!ends)
-		fputs(sip_contact_line(to, contact), f);
+		fputs(sip_contact_line(d->sip, to, contact), f);
 	fprintf(f, "User-Agent: Capstan/" SRS_VERSION "\r\n%sContent-Length: %zu\r\n\r\n", q->lines, q->body.len);
 	if (fclose(f) == 0)
 		return body_append(head, head_len, q->body, len);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "controlplane/nat.h"
 #include "controlplane/sip/challenge.h"
 #include "controlplane/sip/response.h"
 #include "lib/srs_log.h"
@@ -64,17 +65,31 @@ sip_transport_parameter(enum config_transport t)
 }
 
 const char *
-sip_contact_line(const struct conn_path *from, char *out)
+sip_contact_line(const struct sip *s, const struct conn_path *from, char *out)
 {
+	struct sockaddr_storage named = from->local;
 	char address[CONN_ADDRESS_TEXT_MAX];
+	struct nat_address own;
+	const struct nat_address *a;
 
+	nat_address_of(&own, &from->local);
+	a = nat_signalling(s->nat, &own, &from->remote);
+	if (a->ip_version == 6)
+		memcpy(&((struct sockaddr_in6 *)&named)->sin6_addr, a->ip, 16);
+	else
+		memcpy(&((struct sockaddr_in *)&named)->sin_addr, a->ip, 4);
 	if (from->sips && from->transport == CONFIG_TLS)	/* which says TLS already (RFC 3261 §26.2.2) */
-		snprintf(out, SIP_CONTACT_MAX, "Contact: <sips:srs@%s>;+sip.srs\r\n",
-		         conn_address_text(&from->local, address));
+		snprintf(out, SIP_CONTACT_MAX, "Contact: <sips:srs@%s>;+sip.srs\r\n", conn_address_text(&named, address));
 	else
 		snprintf(out, SIP_CONTACT_MAX, "Contact: <sip:srs@%s%s>;+sip.srs\r\n",
-		         conn_address_text(&from->local, address), sip_transport_parameter(from->transport));
+		         conn_address_text(&named, address), sip_transport_parameter(from->transport));
 	return out;
+}
+
+void
+sip_nat_set(struct sip *s, const struct nat *nat)
+{
+	s->nat = nat;
 }
 
 const char *
@@ -103,7 +118,7 @@ lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_
 	bool told = options && a->status == 503;	/* what we can, though not now */
 
 	if (offers || options)
-		fputs(sip_contact_line(from, contact), f);
+		fputs(sip_contact_line(s, from, contact), f);
 	if ((ok && (offers || options)) || told || a->status == 405 || a->status == 501)
 		fputs(SIP_ALLOW_LINE, f);
 	if ((ok && (offers || options)) || told)

@@ -38,6 +38,7 @@ struct sip {
 	struct transactions *transactions;
 	struct textmap dialogs;
 	struct replaces_ended ended;
+	const struct nat *nat;		/* NULL: our addresses are what others use */
 	struct challenge *challenge;	/* NULL: nobody is asked for a password */
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
@@ -71,7 +72,7 @@ void sip_answer(struct sip *s, struct transaction *t, const char *method, const 
 const char *sip_transport_parameter(enum config_transport t);
 /** `Contact: <sip:srs@our-address>;+sip.srs` and its line end. `out` holds SIP_CONTACT_MAX. @return out */
 #define SIP_CONTACT_MAX 128
-const char *sip_contact_line(const struct conn_path *from, char *out);
+const char *sip_contact_line(const struct sip *s, const struct conn_path *from, char *out);
 
 /** The profile of whoever sends on this path, by its certificate and its address. @param identity  the name that the
  * certificate proves, "" without one; may be NULL */

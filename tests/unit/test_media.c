@@ -169,7 +169,7 @@ the_family_of_the_offer_decides_the_address(void **state)
 	assert_int_equal(media_lcore_choose(f.media, 6, &lcore_i), SRS_OK);
 	assert_int_equal(lcore_i, 1);
 	assert_int_equal(media_take(f.media, 1, 6, true, &a), SRS_OK);
-	media_text(f.media, &a, ip, sizeof(ip), &version);
+	media_text(f.media, &a, true, ip, sizeof(ip), &version);
 	assert_int_equal(version, 6);
 	assert_string_equal(ip, "fd00:ca57::2");
 	assert_int_equal(media_take(f.media, 0, 6, true, &a), SRS_ERR_UNSUPPORTED);
@@ -185,16 +185,29 @@ an_external_address_is_written_in_place_of_ours(void **state)
 {
 	struct fixture f;
 	struct media_port a;
+	struct nat nat = { 0 };
+	struct nat_address found = { 4, { 203, 0, 113, 8 } };
 	uint8_t version;
 	char ip[48];
 
 	fixture_make(&f, 20000, 20099);
-	media_destroy(f.media);
-	f.config.media.external_ip = external_ip;
-	assert_int_equal(media_create(&f.media, &f.config, NULL), SRS_OK);
+	media_nat_set(f.media, &nat);
 	assert_int_equal(media_take(f.media, 0, 4, true, &a), SRS_OK);
-	media_text(f.media, &a, ip, sizeof(ip), &version);
+	media_text(f.media, &a, true, ip, sizeof(ip), &version);
+	assert_string_equal(ip, "198.18.254.2");
+	/* found by STUN: for those beyond the NAT alone */
+	assert_true(nat_learn(&nat, &found));
+	media_text(f.media, &a, true, ip, sizeof(ip), &version);
+	assert_string_equal(ip, "203.0.113.8");
+	media_text(f.media, &a, false, ip, sizeof(ip), &version);
+	assert_string_equal(ip, "198.18.254.2");
+	/* configured: for everyone */
+	f.config.media.external_ip = external_ip;
+	nat_init(&nat, &f.config);
+	media_text(f.media, &a, false, ip, sizeof(ip), &version);
 	assert_string_equal(ip, "203.0.113.9");
+	assert_int_equal(version, 4);
+	media_give(f.media, &a, false);
 	media_destroy(f.media);
 }
 
