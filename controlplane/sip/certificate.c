@@ -182,8 +182,10 @@ certificate_store_load(struct x509_store_st **out, const char *path, char *why, 
 		return err;
 	err = chain_read(&all, &f, path, why, why_len);
 	file_release(&f);
-	if (err)
+	if (err) {
+		certificate_release(&all);
 		return err;
+	}
 	store = X509_STORE_new();
 	if (store == NULL || X509_STORE_add_cert(store, all.leaf) != 1)
 		err = SRS_ERR_NOMEM;

@@ -194,6 +194,8 @@ large_messages_come_whole_over_tls(void **state)
 	tls_peer_open(p);
 	ssl = tls_peer_dial(p, &p->tls);
 	text = malloc(BODY + 2048);
+	if (text == NULL)
+		abort();
 	len = (size_t)snprintf(head, sizeof(head), "OPTIONS sip:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bKbig\r\n"
 	                       "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: big\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
 	                       "Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n", BODY);
