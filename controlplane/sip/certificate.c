@@ -242,7 +242,7 @@ name_add(const char *text, size_t len, char **names, unsigned int *n)
 	if (len == 0 || len > CERTIFICATE_NAME_MAX || *n == CERTIFICATE_NAMES_MAX)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (strchr("*\"\\", text[i]) != NULL || text[i] <= ' ' || text[i] > '~')	/* a zero byte, too */
+		if (strchr("*@;?\"\\", text[i]) != NULL || text[i] <= ' ' || text[i] > '~')	/* a zero byte, too */
 			return false;
 	names[*n] = strndup(text, len);
 	if (names[*n] == NULL)

@@ -278,6 +278,38 @@ def test_hanging_handshakes_do_not_delay_calls(context):
         check(r.metrics()["sip_connections_late"] > 0, "nobody was cut")
 
 
+def test_slow_peers_are_cut_within_32_seconds(context):
+    """After the handshake: one that says nothing, one that sends a byte a second. A whole message buys time."""
+    with authority() as ca, context.recorder(**ca.settings()) as r:
+        silent, slow, honest = (sip.Client(r.tls_port, "tls", tls=ca.context()) for _ in range(3))
+        check(options_answer(honest, "first") == 200, "the honest one")
+        data = sip.invite(slow, "slow", offer(r))
+        begun = time.monotonic()
+        gone = {}
+        for i in range(40):
+            for name, client in (("silent", silent), ("slow", slow)):
+                if name in gone:
+                    continue
+                try:
+                    if name == "slow":
+                        client.send(data[i:i + 1])
+                    client.socket.settimeout(0.4)
+                    if client.socket.recv(1) == b"":
+                        gone[name] = time.monotonic() - begun
+                except socket.timeout:
+                    pass
+                except OSError:
+                    gone[name] = time.monotonic() - begun
+            if len(gone) == 2:
+                break
+            time.sleep(max(0, begun + i + 1 - time.monotonic()))
+        check(all(30 < gone.get(name, 0) < 34 for name in ("silent", "slow")), f"{gone}")
+        check(options_answer(honest, "second") == 200, "the honest one was cut, too")
+        check(r.metrics()["sip_connections_late"] == 2, f"{r.metrics()['sip_connections_late']:.0f} counted")
+        for client in (silent, slow, honest):
+            client.close()
+
+
 def client_hello():
     """A ClientHello of Python's TLS, as bytes."""
     read, write = ssl.MemoryBIO(), ssl.MemoryBIO()
