@@ -149,7 +149,8 @@ at_word(const struct striker *s, size_t i, const char *word)
 {
 	size_t n = strlen(word);
 
-	return n <= s->len - i && strncasecmp(s->bytes + i, word, n) == 0;
+	/* the second octet tells most of them apart, and this is asked for every third octet of a document */
+	return n <= s->len - i && ((s->bytes[i + 1] ^ word[1]) & 0xdf) == 0 && strncasecmp(s->bytes + i, word, n) == 0;
 }
 
 static bool
@@ -282,10 +283,11 @@ strike_at(struct striker *s, size_t i)
 unsigned int
 offer_redact(char *bytes, size_t len)
 {
+	static const bool begins[256] = { ['a'] = true, ['A'] = true, ['i'] = true, ['I'] = true, ['k'] = true, ['K'] = true };
 	struct striker s = { .bytes = bytes, .len = len };
 
 	for (size_t i = 0; i < len;) {
-		size_t next = strike_at(&s, i);
+		size_t next = begins[(unsigned char)bytes[i]] ? strike_at(&s, i) : i;
 
 		i = next > i ? next : i + 1;
 	}

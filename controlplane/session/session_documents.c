@@ -4,18 +4,24 @@
 
 #include <cjson/cJSON.h>
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/json.h"
+
 #define PARTICIPANTS_MAX METADATA_ITEMS_MAX
+#define DOCUMENT_ROOM    2048	/* what most calls need; texts grow */
+#define ROW_ROOM         160
 
 void
 session_hex(const uint8_t id[REEL_ID_SIZE], char out[2 * REEL_ID_SIZE + 1])
 {
+	static const char digits[] = "0123456789abcdef";
+
 	for (unsigned int i = 0; i < REEL_ID_SIZE; i++)
-		(void)snprintf(out + 2 * i, 3, "%02x", id[i]);
+		memcpy(out + 2 * i, (char[]){ digits[id[i] >> 4], digits[id[i] & 15] }, 2);
+	out[2 * REEL_ID_SIZE] = '\0';
 }
 
 /* How many bytes the UTF-8 character at `at` has; 0: it is none, or a control character. */
@@ -51,6 +57,17 @@ session_text_clean(char *text)
 			*at = '?';
 		at += n != 0 ? n : 1;
 	}
+}
+
+/* At most SESSION_TEXT_MAX of what a peer wrote. */
+static void
+text_add(struct json *j, const char *name, const char *text)
+{
+	char clean[SESSION_TEXT_MAX];
+
+	(void)snprintf(clean, sizeof(clean), "%s", text);
+	session_text_clean(clean);
+	json_text(j, name, clean);
 }
 
 void
@@ -129,45 +146,40 @@ session_note_all(struct session *s, struct session_recording *only)
 }
 
 static void
-deviation_add(cJSON *rows, unsigned int line, const char *path, const char *rule)
+deviation_add(struct json *j, unsigned int line, const char *path, const char *rule)
 {
-	cJSON *row = cJSON_CreateObject();
-
-	cJSON_AddNumberToObject(row, "line", line);
-	cJSON_AddStringToObject(row, "path", path);
-	cJSON_AddStringToObject(row, "rule", rule);
-	cJSON_AddItemToArray(rows, row);
-}
-
-static char *
-json_finish(cJSON *json)
-{
-	char *text = cJSON_PrintUnformatted(json);
-
-	cJSON_Delete(json);
-	return text;
+	json_object(j, NULL);
+	json_number(j, "line", line);
+	json_text(j, "path", path);
+	json_text(j, "rule", rule);
+	json_object_end(j);
 }
 
 char *
 session_deviation_json(unsigned int line, const char *path, const char *rule)
 {
-	cJSON *rows = cJSON_CreateArray();
+	struct json j;
 
-	deviation_add(rows, line, path, rule);
-	return json_finish(rows);
+	json_begin(&j, ROW_ROOM);
+	json_array(&j, NULL);
+	deviation_add(&j, line, path, rule);
+	json_array_end(&j);
+	return json_end(&j);
 }
 
 char *
 session_offer_deviations(const struct offer *o)
 {
-	cJSON *rows;
+	struct json j;
 
 	if (o->n_deviations == 0)
 		return NULL;
-	rows = cJSON_CreateArray();
+	json_begin(&j, o->n_deviations * ROW_ROOM);
+	json_array(&j, NULL);
 	for (unsigned int i = 0; i < o->n_deviations; i++)
-		deviation_add(rows, o->deviations[i].line, "sdp", o->deviations[i].rule);
-	return json_finish(rows);
+		deviation_add(&j, o->deviations[i].line, "sdp", o->deviations[i].rule);
+	json_array_end(&j);
+	return json_end(&j);
 }
 
 /* ---- participants ---- */
@@ -222,10 +234,9 @@ takes_part(const struct session *s, const struct metadata_participant *p, const 
 }
 
 static void
-participant_labels_add(const struct session *s, const struct metadata_participant *p, cJSON *row)
+participant_labels_add(const struct session *s, const struct metadata_participant *p, struct json *j)
 {
-	cJSON *labels = cJSON_AddArrayToObject(row, "labels");
-
+	json_array(j, "labels");
 	for (unsigned int i = 0; i < s->metadata->n_streams; i++) {
 		const struct metadata_participant *senders[PARTICIPANTS_MAX];
 		const char *label = s->metadata->streams[i].label;
@@ -233,38 +244,42 @@ participant_labels_add(const struct session *s, const struct metadata_participan
 
 		for (unsigned int k = 0; k < n; k++) {
 			if (senders[k] == p)
-				cJSON_AddItemToArray(labels, cJSON_CreateString(label));
+				json_text(j, NULL, label);
 		}
 	}
+	json_array_end(j);
 }
 
-static cJSON *
-participants_of(const struct session *s, const struct session_recording *r, bool with_labels)
+static void
+participants_add(const struct session *s, const struct session_recording *r, const char *member, bool with_labels,
+                 struct json *j)
 {
-	cJSON *rows = cJSON_CreateArray();
-
+	json_array(j, member);
 	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_participants; i++) {
 		const struct metadata_participant *p = &s->metadata->participants[i];
 		const struct metadata_name *name = p->n_names != 0 ? &p->names[0] : NULL;
-		cJSON *row;
 
 		if (!takes_part(s, p, r))
 			continue;
-		row = cJSON_CreateObject();
-		cJSON_AddStringToObject(row, "id", p->id);
-		cJSON_AddStringToObject(row, "aor", name != NULL && name->aor != NULL ? name->aor : "");
-		cJSON_AddStringToObject(row, "name", name != NULL && name->name != NULL ? name->name : "");
+		json_object(j, NULL);
+		json_text(j, "id", p->id);
+		json_text(j, "aor", name != NULL && name->aor != NULL ? name->aor : "");
+		json_text(j, "name", name != NULL && name->name != NULL ? name->name : "");
 		if (with_labels)
-			participant_labels_add(s, p, row);
-		cJSON_AddItemToArray(rows, row);
+			participant_labels_add(s, p, j);
+		json_object_end(j);
 	}
-	return rows;
+	json_array_end(j);
 }
 
 char *
 session_participants_json(const struct session *s, const struct session_recording *r)
 {
-	return json_finish(participants_of(s, r, true));
+	struct json j;
+
+	json_begin(&j, DOCUMENT_ROOM);
+	participants_add(s, r, NULL, true, &j);
+	return json_end(&j);
 }
 
 /* ---- streams ---- */
@@ -300,86 +315,87 @@ codec_name(const struct offer_codec *c, char out[OFFER_TEXT_MAX])
 	out[i] = '\0';
 }
 
-static cJSON *
-codecs_of(const struct offer_media *m)
+static void
+codecs_add(const struct offer_media *m, struct json *j)
 {
-	cJSON *rows = cJSON_CreateArray();
-
+	json_array(j, "codecs");
 	for (unsigned int i = 0; m != NULL && i < m->n_codecs; i++) {
 		const struct offer_codec *c = &m->codecs[i];
 		char name[OFFER_TEXT_MAX];
-		cJSON *row = cJSON_CreateObject();
 
 		codec_name(c, name);
-		cJSON_AddNumberToObject(row, "payload_type", c->payload_type);
-		session_text_add(row, "name", name);
-		cJSON_AddNumberToObject(row, "clock_hz", c->clock_hz);
-		cJSON_AddNumberToObject(row, "channels", c->channels);
-		session_text_add(row, "fmtp", c->fmtp);
-		cJSON_AddItemToArray(rows, row);
+		json_object(j, NULL);
+		json_number(j, "payload_type", c->payload_type);
+		text_add(j, "name", name);
+		json_number(j, "clock_hz", c->clock_hz);
+		json_number(j, "channels", c->channels);
+		text_add(j, "fmtp", c->fmtp);
+		json_object_end(j);
 	}
-	return rows;
+	json_array_end(j);
 }
 
-static cJSON *
-senders_of(const struct session *s, const struct session_stream *st)
+static void
+senders_add(const struct session *s, const struct session_stream *st, struct json *j)
 {
 	const struct metadata_participant *senders[PARTICIPANTS_MAX];
-	cJSON *ids = cJSON_CreateArray();
 	unsigned int n = 0;
 
 	if (s->metadata != NULL && st->label[0] != '\0')
 		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
+	json_array(j, "participants");
 	for (unsigned int i = 0; i < n; i++)
-		cJSON_AddItemToArray(ids, cJSON_CreateString(senders[i]->id));
-	return ids;
+		json_text(j, NULL, senders[i]->id);
+	json_array_end(j);
 }
 
-static cJSON *
-stream_row(const struct session *s, const struct session_stream *st, const struct offer_media *m)
+static void
+stream_add(const struct session *s, const struct session_stream *st, const struct offer_media *m, struct json *j)
 {
-	cJSON *row = cJSON_CreateObject();
 	uint8_t ip_version;
 	char ip[48];
 
 	media_text(s->all->floor.media, &st->port, s->beyond_nat, ip, sizeof(ip), &ip_version);
-	cJSON_AddNumberToObject(row, "number", st->number);
-	session_text_add(row, "label", st->label);
-	cJSON_AddNumberToObject(row, "mline", st->mline);
-	session_text_add(row, "kind", m != NULL ? m->kind_text : "audio");
-	cJSON_AddBoolToObject(row, "inactive", st->inactive);
-	cJSON_AddStringToObject(row, "address", ip);
-	cJSON_AddNumberToObject(row, "port", st->port.udp_port);
-	cJSON_AddItemToObject(row, "codecs", codecs_of(m));
-	cJSON_AddItemToObject(row, "participants", senders_of(s, st));
-	return row;
+	json_object(j, NULL);
+	json_number(j, "number", st->number);
+	text_add(j, "label", st->label);
+	json_number(j, "mline", st->mline);
+	text_add(j, "kind", m != NULL ? m->kind_text : "audio");
+	json_bool(j, "inactive", st->inactive);
+	json_text(j, "address", ip);
+	json_number(j, "port", st->port.udp_port);
+	codecs_add(m, j);
+	senders_add(s, st, j);
+	json_object_end(j);
 }
 
 char *
 session_streams_json(struct session *s, const struct session_recording *r)
 {
 	const struct offer *o = offer_again(s);
-	cJSON *rows = cJSON_CreateArray();
+	struct json j;
 
+	json_begin(&j, DOCUMENT_ROOM);
+	json_array(&j, NULL);
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct session_stream *st = s->streams[i];
 		const struct offer_media *m;
 		char name[OFFER_TEXT_MAX] = "";
-		cJSON *row;
 
 		if (!is_described(st, r))
 			continue;
 		m = mline_of(o, st);
 		if (m != NULL && m->n_codecs != 0)
 			codec_name(&m->codecs[0], name);
-		row = cJSON_CreateObject();
-		cJSON_AddNumberToObject(row, "number", st->number);
-		session_text_add(row, "label", st->label);
-		session_text_add(row, "codec", name);
-		cJSON_AddNumberToObject(row, "payload_type", m != NULL && m->n_codecs != 0 ? m->codecs[0].payload_type : 0);
-		cJSON_AddItemToArray(rows, row);
+		json_object(&j, NULL);
+		json_number(&j, "number", st->number);
+		text_add(&j, "label", st->label);
+		text_add(&j, "codec", name);
+		json_number(&j, "payload_type", m != NULL && m->n_codecs != 0 ? m->codecs[0].payload_type : 0);
+		json_object_end(&j);
 	}
-	return json_finish(rows);
+	json_array_end(&j);
+	return json_end(&j);
 }
 
 /* ---- description ---- */
@@ -397,45 +413,48 @@ group_of(const struct session *s, const struct session_recording *r)
 }
 
 static void
-source_add(const struct session *s, cJSON *json)
+source_add(const struct session *s, struct json *j)
 {
 	static const char *const transports[] = { [CONFIG_UDP] = "udp", [CONFIG_TCP] = "tcp", [CONFIG_TLS] = "tls" };
-	cJSON *src = cJSON_AddObjectToObject(json, "src");
 
-	cJSON_AddStringToObject(src, "address", s->source);
-	cJSON_AddStringToObject(src, "transport", transports[s->transport]);
-	cJSON_AddStringToObject(src, "agent", s->agent);
+	json_object(j, "src");
+	json_text(j, "address", s->source);
+	json_text(j, "transport", transports[s->transport]);
+	json_text(j, "agent", s->agent);
+	json_object_end(j);
 }
 
 static char *
 description_json(struct session *s, struct session_recording *r)
 {
 	const struct offer *o = offer_again(s);
-	cJSON *json = cJSON_CreateObject(), *rows;
-	char id[2 * REEL_ID_SIZE + 1], number[24];
+	char id[2 * REEL_ID_SIZE + 1];
+	struct json j;
 
-	cJSON_AddNumberToObject(json, "version", ++r->version);
+	json_begin(&j, DOCUMENT_ROOM);
+	json_object(&j, NULL);
+	json_number(&j, "version", ++r->version);
 	session_hex(r->id, id);
-	cJSON_AddStringToObject(json, "recording", id);
+	json_text(&j, "recording", id);
 	session_hex(s->rs_id, id);
-	cJSON_AddStringToObject(json, "rs_id", id);
-	cJSON_AddStringToObject(json, "cs_id", r->cs_id);
-	cJSON_AddStringToObject(json, "group_id", group_of(s, r));
-	cJSON_AddStringToObject(json, "call_id", s->call_id);
-	cJSON_AddStringToObject(json, "node", s->all->floor.config->node.name);
-	source_add(s, json);
-	/* larger than 2^53: as text, since cJSON's numbers are doubles */
-	(void)snprintf(number, sizeof(number), "%" PRIu64, r->started_wall_ns);
-	cJSON_AddRawToObject(json, "started_wall_ns", number);
-	rows = cJSON_AddArrayToObject(json, "streams");
+	json_text(&j, "rs_id", id);
+	json_text(&j, "cs_id", r->cs_id);
+	json_text(&j, "group_id", group_of(s, r));
+	json_text(&j, "call_id", s->call_id);
+	json_text(&j, "node", s->all->floor.config->node.name);
+	source_add(s, &j);
+	json_number(&j, "started_wall_ns", r->started_wall_ns);
+	json_array(&j, "streams");
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct session_stream *st = s->streams[i];
 
 		if (is_described(st, r))
-			cJSON_AddItemToArray(rows, stream_row(s, st, mline_of(o, st)));
+			stream_add(s, st, mline_of(o, st), &j);
 	}
-	cJSON_AddItemToObject(json, "participants", participants_of(s, r, false));
-	return json_finish(json);
+	json_array_end(&j);
+	participants_add(s, r, "participants", false, &j);
+	json_object_end(&j);
+	return json_end(&j);
 }
 
 void
