@@ -225,7 +225,7 @@ require(struct tls_peer *p, enum config_verify how)
 
 /* The handshake of TLS 1.3 is over for the client before the server has judged: it learns by an alert. */
 static bool
-is_let_in(struct tls_peer *p, const struct pair *show)
+is_let_in(struct tls_peer *p, const struct pair *show, const struct pair *behind)
 {
 	bool in = false;
 	SSL *ssl;
@@ -234,6 +234,8 @@ is_let_in(struct tls_peer *p, const struct pair *show)
 	p->context = SSL_CTX_new(TLS_client_method());
 	if (show != NULL)
 		tls_peer_show(p, show);
+	if (behind != NULL)
+		assert_int_equal(SSL_CTX_add1_chain_cert(p->context, behind->x), 1);
 	ssl = tls_peer_dial(p, &p->tls);
 	if (ssl == NULL)
 		return false;
@@ -256,17 +258,40 @@ required_certificate_must_hold(void **state)
 	code = pair_make(&(struct pair_spec){ .issuer = &p->authority, .cn = "x", .san = "DNS:a", .usage = "codeSigning" });
 	require(p, CONFIG_VERIFY_REQUIRE);
 	tls_peer_open(p);
-	assert_true(is_let_in(p, &p->client));
-	assert_false(is_let_in(p, NULL));
-	assert_false(is_let_in(p, &over));
-	assert_false(is_let_in(p, &future));
-	assert_false(is_let_in(p, &alien));
-	assert_false(is_let_in(p, &code));
+	assert_true(is_let_in(p, &p->client, NULL));
+	assert_false(is_let_in(p, NULL, NULL));
+	assert_false(is_let_in(p, &over, NULL));
+	assert_false(is_let_in(p, &future, NULL));
+	assert_false(is_let_in(p, &alien, NULL));
+	assert_false(is_let_in(p, &code, NULL));
 	assert_int_equal(counter(p, SIP_TLS_FAILED), 5);
 	pair_free(&over);
 	pair_free(&alien);
 	pair_free(&code);
 	pair_free(&future);
+}
+
+/* SIP has no fixed ends of TLS: public authorities sign servers, and those connect too. But a certificate signs nobody. */
+static void
+certificate_of_a_server_is_taken_and_signs_nobody(void **state)
+{
+	struct tls_peer *p = *state;
+	struct pair server, middle, below, forged;
+
+	server = pair_make(&(struct pair_spec){ .issuer = &p->authority, .cn = "x", .san = "DNS:a", .usage = "serverAuth" });
+	middle = pair_make(&(struct pair_spec){ .issuer = &p->authority, .cn = "middle", .is_ca = true });
+	below = pair_make(&(struct pair_spec){ .issuer = &middle, .cn = "x", .san = "DNS:a" });
+	forged = pair_make(&(struct pair_spec){ .issuer = &p->client, .cn = "x", .san = "DNS:a" });
+	require(p, CONFIG_VERIFY_REQUIRE);
+	tls_peer_open(p);
+	assert_true(is_let_in(p, &server, NULL));
+	assert_true(is_let_in(p, &below, &middle));
+	assert_false(is_let_in(p, &below, NULL));	/* the chain has a hole */
+	assert_false(is_let_in(p, &forged, &p->client));
+	pair_free(&server);
+	pair_free(&middle);
+	pair_free(&below);
+	pair_free(&forged);
 }
 
 static void
@@ -277,9 +302,9 @@ requested_certificate_may_be_missing_but_not_wrong(void **state)
 
 	require(p, CONFIG_VERIFY_REQUEST);
 	tls_peer_open(p);
-	assert_true(is_let_in(p, &p->client));
-	assert_true(is_let_in(p, NULL));
-	assert_false(is_let_in(p, &alien));
+	assert_true(is_let_in(p, &p->client, NULL));
+	assert_true(is_let_in(p, NULL, NULL));
+	assert_false(is_let_in(p, &alien, NULL));
 	pair_free(&alien);
 }
 
@@ -648,6 +673,7 @@ main(void)
 		WITH(peer_that_does_not_read_is_cut),
 		WITH(large_messages_come_whole_over_tls),
 		WITH(required_certificate_must_hold),
+		WITH(certificate_of_a_server_is_taken_and_signs_nobody),
 		WITH(requested_certificate_may_be_missing_but_not_wrong),
 		WITH(identity_of_the_certificate_finds_the_profile),
 		WITH(profile_that_refuses_answers_403_and_counts),
