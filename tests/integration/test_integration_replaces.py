@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
+import tempfile
 
+from certificates import Authority
 from recorder import check
-from sip_client import Call, rtp
+from sip_client import Call, Client, ack_for, invite, rtp, sdp
 
 PACKETS = 50
 
@@ -87,3 +90,59 @@ def test_what_may_not_replace_leaves_the_call_as_it_was(context):
         shown = r.tool("recordings", "show", row["id"], "--json")
         check(shown["parts"] == 1 and sum(s["recorded"] for s in shown["streams"]) == 2 * PACKETS, f"shown: {shown}")
         check(r.metrics()["sessions_replaced"] == 0, "sessions_replaced")
+
+
+def ask_by_tls(r, ca, own, call_id, lines):
+    """(client, answer) of an INVITE by who shows this certificate; acknowledged."""
+    client = Client(r.tls_port, "tls", tls=ca.context(own))
+    data = invite(client, call_id, sdp(r.host, [(30000, "1")]), lines=lines, contact="")	# it is reached by its connection
+    answer = client.ask(data)
+    check(answer is not None, f"{call_id}: no answer: {r.log_tail(3)}")
+    client.send(ack_for(data, answer))
+    return client, answer
+
+
+def test_the_certificate_that_began_a_call_is_needed_to_replace_it(context):
+    folder = tempfile.mkdtemp(prefix="capstan-ca-")
+    ca = Authority(folder)
+    active, other = ca.issue("sbc-a", "URI:sip:sbc-a.example.com"), ca.issue("sbc-b", "URI:sip:sbc-b.example.com")
+    try:
+        with context.recorder(sip__replaces="identity", **ca.settings(verify="request")) as r:
+            first, answer = ask_by_tls(r, ca, active, "tls-first", ("Require: siprec",))
+            check(answer.status == 200, f"the first call got {answer.status}")
+            named = f"Replaces: tls-first;to-tag={answer.tag('To', 't')};from-tag=src"
+            lines = ("Require: siprec, replaces", named)
+            clients = [first]
+            for own, what in ((other, "another certificate"), (None, "no certificate")):
+                client, answer = ask_by_tls(r, ca, own, f"tls-{what.split()[0]}", lines)
+                check(answer.status == 403, f"{what}, the same host: {answer.status}")
+                clients.append(client)
+            plain = Call(r, "plain", transport="tcp", lines=lines)
+            check(plain.status == 403, f"without TLS: {plain.status}")
+            plain.close()
+            client, answer = ask_by_tls(r, ca, active, "tls-standby", lines)
+            check(answer.status == 200, f"the same certificate on another connection: {answer.status}")
+            clients.append(client)
+            first.final(wait_s=2)
+            check([m.method for m in first.requests] == ["BYE"], f"the old dialog got {[m.method for m in first.requests]}")
+            check(r.metrics()["sessions_replaced"] == 1, "sessions_replaced")
+            for c in clients:
+                c.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_calls_that_are_replaced_at_once_lose_nothing(context):
+    n = 30
+    with context.recorder() as r:
+        sent = r.simulate("--calls", str(n), "--rate", "60", "--duration", "5", "--replace-at", "2", "--no-rtcp")
+        check(sent["replaced"] == n, f"{sent['replaced']} of {n} replaced")
+        rows = r.wait_sealed(n)
+        check(len(rows) == n, f"{len(rows)} recordings of {n} calls")
+        m = r.check_conservation()
+        check(m["rx_recorded"] == sent["packets_sent"], f"{m['rx_recorded']:.0f} recorded of {sent['packets_sent']}")
+        for name in ("totals_dropped", "marks_dropped", "notes_dropped", "session_notes_lost", "rx_drop_no_stream"):
+            check(m[name] == 0, f"{name} is {m[name]:.0f}")
+        check(m["sessions_replaced"] == n, f"sessions_replaced is {m['sessions_replaced']:.0f}")
+        status, text = r.reel_py("verify", "--keys", r.settings["keys.path"], "--json")
+        check(status == 0 and json.loads(text[:text.rindex("}") + 1])["ok"], f"reel.py: {text[-400:]}")

@@ -91,7 +91,8 @@ read_with(struct stun_response *r, uint16_t type, const uint8_t *attributes, siz
 	bytes[1] = (uint8_t)type;
 	bytes[2] = (uint8_t)(len >> 8);
 	bytes[3] = (uint8_t)len;
-	memcpy(bytes + 20, attributes, len);
+	if (len != 0)
+		memcpy(bytes + 20, attributes, len);
 	return stun_response_read(r, span_of(bytes, 20 + len), vector_id);
 }
 
