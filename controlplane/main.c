@@ -25,8 +25,8 @@
 #include "dataplane/dataplane.h"
 #include "lib/srs_log.h"
 
-#define POLL_BUSY_MS     1	/* commands are outstanding, or DTLS handshakes under way */
-#define POLL_IDLE_MS     20
+#define POLL_BUSY_US     250	/* commands are outstanding, or DTLS handshakes under way: a call waits for two answers */
+#define POLL_IDLE_US     20000
 #define POLL_EVENTS_MAX  4096
 #define SECOND_MS        1000
 #define STOP_MS_MAX      4500	/* after this the rest is left to the next start */
@@ -132,7 +132,7 @@ static void
 poll_arm(struct capstand *c, bool busy)
 {
 	c->poll_busy = busy;
-	if (timer_arm(c->reactor, &c->poll, busy ? POLL_BUSY_MS : POLL_IDLE_MS))
+	if (timer_arm_us(c->reactor, &c->poll, busy ? POLL_BUSY_US : POLL_IDLE_US))
 		log_error("main", "timer_failed", "the data plane is no longer polled");
 }
 

@@ -101,8 +101,14 @@ timer_due(evutil_socket_t fd, short what, void *ctx)
 enum srs_err
 timer_arm(struct reactor *r, struct timer *t, uint64_t after_ms)
 {
-	struct timeval after = { .tv_sec = (time_t)(after_ms / 1000),
-		                 .tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
+	return timer_arm_us(r, t, after_ms * 1000);
+}
+
+enum srs_err
+timer_arm_us(struct reactor *r, struct timer *t, uint64_t after_us)
+{
+	struct timeval after = { .tv_sec = (time_t)(after_us / 1000000),
+		                 .tv_usec = (suseconds_t)(after_us % 1000000) };
 
 	if (t->event == NULL)
 		t->event = evtimer_new(r->base, timer_due, t);

@@ -31,6 +31,7 @@ struct timer {
 void timer_init(struct timer *t, void (*on_due)(void *ctx), void *ctx);
 /** (Re)arm. @return NOMEM */
 SRS_MUST_CHECK enum srs_err timer_arm(struct reactor *r, struct timer *t, uint64_t after_ms);
+SRS_MUST_CHECK enum srs_err timer_arm_us(struct reactor *r, struct timer *t, uint64_t after_us);
 void timer_disarm(struct timer *t);
 bool timer_is_armed(const struct timer *t);
 void timer_release(struct timer *t);	/* disarm and free what timer_arm made */

@@ -440,12 +440,15 @@ static void *
 writer_run(void *arg)
 {
 	struct writer *w = arg;
+	unsigned int n_empty = 0;
 
 	while (!atomic_load_explicit(&w->stop, memory_order_acquire)) {
 		uint64_t now = writer_mono_ns();
 
-		if (writer_turn(w, now) == 0)
-			nanosleep(&(struct timespec){ .tv_nsec = WRITER_IDLE_NS }, NULL);
+		n_empty = writer_turn(w, now) == 0 ? n_empty + 1 : 0;
+		if (n_empty != 0)
+			nanosleep(&(struct timespec){ .tv_nsec = n_empty <= WRITER_BRISK_TURNS ? WRITER_BRISK_NS : WRITER_IDLE_NS },
+			          NULL);
 		busy_note(w);
 	}
 	writer_drain(w);

@@ -32,6 +32,8 @@
 #define WRITER_RETRY_MS      250u
 #define WRITER_FAILURES_MAX  4u   /* failed tries with one file before another one is opened */
 #define WRITER_IDLE_NS       1000000
+#define WRITER_BRISK_NS      200000 /* while work comes: a call waits until its recording is open */
+#define WRITER_BRISK_TURNS   100u   /* empty ones that it stays so */
 #define WRITER_STOP_MS       2000u /* at stop, how long a failing device is retried */
 
 struct writer_event {
