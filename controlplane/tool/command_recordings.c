@@ -223,7 +223,7 @@ upstream_loss(const struct reel_seal_stream *s)
 static cJSON *
 stream_json(const struct reel_seal_stream *s, uint32_t part, const struct timeline *time)
 {
-	const struct description *d = time != NULL ? timeline_last_description(time) : NULL;
+	const struct description *d = time != NULL ? timeline_description_of(time, s->stream) : NULL;
 	const struct description_stream *ds = description_stream(d, s->stream);
 	const struct description_codec *codec = description_codec(d, s->stream, s->payload_type);
 	cJSON *row = cJSON_CreateObject(), *missing = cJSON_AddObjectToObject(row, "missing");

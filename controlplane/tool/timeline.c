@@ -221,13 +221,33 @@ by_order(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* The description of a stream at a time: number i, or the newest before it that has the stream; packets of one that has
+ * ended may still be on their way when it is described no more. Else the first behind it. */
+static const struct description *
+description_until(const struct timeline *t, unsigned int i, uint8_t stream)
+{
+	for (unsigned int k = i + 1; k > 0 && t->n_descriptions > 0; k--)
+		if (description_stream(t->descriptions[k - 1], stream) != NULL)
+			return t->descriptions[k - 1];
+	for (unsigned int k = i + 1; k < t->n_descriptions; k++)
+		if (description_stream(t->descriptions[k], stream) != NULL)
+			return t->descriptions[k];
+	return t->n_descriptions > 0 ? t->descriptions[i] : NULL;
+}
+
+const struct description *
+timeline_description_of(const struct timeline *t, uint8_t stream)
+{
+	return description_until(t, t->n_descriptions > 0 ? t->n_descriptions - 1 : 0, stream);
+}
+
 const struct description_codec *
 timeline_codec(const struct timeline *t, const struct timeline_source *s, const struct timeline_packet *p)
 {
 	/* Media may come before the first description: then the first one holds. */
 	unsigned int i = p->description > 0 ? p->description - 1u : 0;
 
-	return description_codec(t->n_descriptions > 0 ? t->descriptions[i] : NULL, s->stream, p->payload_type);
+	return description_codec(description_until(t, i, s->stream), s->stream, p->payload_type);
 }
 
 static int64_t

@@ -61,6 +61,9 @@ void timeline_free(struct timeline *t);	/* accepts NULL */
 
 /** The newest description, for names; NULL when there is none. */
 const struct description *timeline_last_description(const struct timeline *t);
+/** The newest description that has this stream: one that ended is no longer in those that follow, and no number comes
+ * again. The newest of all when none has it. */
+const struct description *timeline_description_of(const struct timeline *t, uint8_t stream);
 /** What a packet's payload type meant at its time; NULL: unknown. */
 const struct description_codec *timeline_codec(const struct timeline *t, const struct timeline_source *s,
                                                const struct timeline_packet *p);

@@ -47,6 +47,7 @@ def test_one_recording_goes_on_in_another_dialog(context):
         shown = r.tool("recordings", "show", row["id"], "--json")
         check(shown["parts"] == 2, f"{shown['parts']} parts")
         check([s["recorded"] for s in shown["streams"]] == 4 * [PACKETS], f"streams: {shown['streams']}")
+        check([(s["label"], s["speaker"]) for s in shown["streams"]] == 2 * [("1", "Alice"), ("2", "Bob")], f"streams: {shown['streams']}")
         check(shown["call_id"] == "standby@src", f"described as of {shown['call_id']}")
         check([p["name"] for p in shown["participants"]] == ["Alice", "Bob"], f"participants: {shown['participants']}")
         status, text = r.reel_py("verify", "--keys", r.settings["keys.path"], "--json")
