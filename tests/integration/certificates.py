@@ -1,8 +1,11 @@
 """Certificates for tests, made by the openssl program the way docs/operations.md shows it."""
 
+import contextlib
 import os
+import shutil
 import ssl
 import subprocess
+import tempfile
 
 
 def openssl(*args):
@@ -48,3 +51,13 @@ class Authority:
         if own:
             context.load_cert_chain(*own)
         return context
+
+
+@contextlib.contextmanager
+def temporary(name="authority"):
+    """An authority whose files go with the test."""
+    folder = tempfile.mkdtemp(prefix="capstan-ca-")
+    try:
+        yield Authority(folder, name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

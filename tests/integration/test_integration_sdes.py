@@ -6,6 +6,7 @@ import re
 import time
 
 import sip_client as sip
+from certificates import temporary
 from recorder import check
 
 LENGTHS = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AES_192_CM_HMAC_SHA1_80": 38,
@@ -34,7 +35,7 @@ class Session:
     """One call, offer by offer."""
 
     def __init__(self, r, call_id, transport="udp"):
-        self.client, self.call_id, self.cseq, self.tag = sip.Client(r.port, transport), call_id, 0, ""
+        self.client, self.call_id, self.cseq, self.tag = sip.Client(r.tls_port if transport == "tls" else r.port, transport), call_id, 0, ""
 
     def invite(self, sdp):
         self.cseq += 1
@@ -180,14 +181,14 @@ def needles_of(keys):
 
 def test_sdes_keys_leave_the_memory(context):
     """Theirs go as soon as they are answered, ours with the call and the transaction that carried it."""
-    with context.recorder(srtp__sdes_unprotected="allow", sip__t1_ms=T1_MS, node__log_level="debug",
-                          srtp__rekey_grace_ms=100) as r:
+    with temporary() as ca, context.recorder(srtp__sdes_unprotected="allow", sip__t1_ms=T1_MS, node__log_level="debug",
+                                             srtp__rekey_grace_ms=100, **ca.settings()) as r:
         theirs, ours = {}, {}
 
         def crypto(name):
             theirs[name] = key()
             return line(1, "AES_CM_128_HMAC_SHA1_80", theirs[name])
-        for transport in ("udp", "tcp"):
+        for transport in ("udp", "tcp", "tls"):
             with Session(r, f"memory-{transport}@sdes", transport) as s:
                 for step in ("first", "second"):
                     answer = s.invite(offer(r, ("RTP/SAVP", [crypto(f"{step} over {transport}")])))
@@ -205,7 +206,7 @@ def test_sdes_keys_leave_the_memory(context):
         if not context.sanitized:
             left = r.memory_holds(needles_of(theirs | ours))
             check(not left, f"after the calls: {sorted(left)}")
-        r.wait_sealed(2)
+        r.wait_sealed(3)
         log = r.log_text()
         check(not any(k in log for k in (theirs | ours).values()), "a key is in the log")
         for needle in (theirs | ours).values():

@@ -2,7 +2,6 @@
 that hang while calls go on."""
 
 import base64
-import contextlib
 import itertools
 import json
 import os
@@ -12,22 +11,12 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import time
 
 import sip_client as sip
-from certificates import Authority
+from certificates import temporary as authority
 from recorder import check
-
-
-@contextlib.contextmanager
-def authority(name="authority"):
-    folder = tempfile.mkdtemp(prefix="capstan-ca-")
-    try:
-        yield Authority(folder, name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def crypto_line():
