@@ -500,6 +500,8 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	(void)snprintf(s->agent, sizeof(s->agent), "%s", req->user_agent);
 	session_text_clean(s->call_id);
 	session_text_clean(s->agent);
+	(void)snprintf(s->identity, sizeof(s->identity), "%s", req->identity);
+	s->profile = req->src;
 	timer_init(&s->due, session_on_due, s);
 	dialog_user_set(d, s);
 	*out = s;

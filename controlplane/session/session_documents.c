@@ -421,6 +421,9 @@ source_add(const struct session *s, struct json *j)
 	json_text(j, "address", s->source);
 	json_text(j, "transport", transports[s->transport]);
 	json_text(j, "agent", s->agent);
+	json_text(j, "identity", s->identity);
+	json_text(j, "profile", s->profile->name);
+	json_text(j, "retention_class", s->profile->retention_class);
 	json_object_end(j);
 }
 

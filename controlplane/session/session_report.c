@@ -69,6 +69,8 @@ session_json(const struct session *s)
 	cJSON_AddStringToObject(row, "state", session_state_name(s->state));
 	cJSON_AddStringToObject(row, "src", s->source);
 	cJSON_AddStringToObject(row, "agent", s->agent);
+	cJSON_AddStringToObject(row, "identity", s->identity);
+	cJSON_AddStringToObject(row, "profile", s->profile->name);
 	add_u64(row, "started_wall_ns", s->started_wall_ns);
 	add_u64(row, "age_ms", (reactor_mono_ns() - s->started_mono_ns) / NS_PER_MS);
 	list = cJSON_AddArrayToObject(row, "recordings");

@@ -161,6 +161,8 @@ struct session {
 	bool rekey_refused;	/* the data plane did not take a key of the offer in hand */
 	uint64_t sdp_id, sdp_version;
 	char call_id[SESSION_TEXT_MAX], agent[SESSION_TEXT_MAX];
+	char identity[SESSION_TEXT_MAX];	/* that its certificate proved; "" without one */
+	const struct config_src *profile;	/* that held for it when it began */
 	char source[SESSION_ADDRESS_MAX];
 	enum config_transport transport;
 	char reason[SESSION_REASON_MAX];

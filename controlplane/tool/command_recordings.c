@@ -316,6 +316,9 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	cJSON_AddStringToObject(document, "cs_id", d != NULL ? d->cs_id : "");
 	cJSON_AddStringToObject(document, "src", d != NULL ? d->src : "");
 	cJSON_AddStringToObject(document, "agent", d != NULL ? d->agent : "");
+	cJSON_AddStringToObject(document, "identity", d != NULL ? d->identity : "");
+	cJSON_AddStringToObject(document, "profile", d != NULL ? d->profile : "");
+	cJSON_AddStringToObject(document, "retention_class", d != NULL ? d->retention_class : "");
 	participants = cJSON_AddArrayToObject(document, "participants");
 	for (unsigned int i = 0; d != NULL && i < d->n_participants; i++) {
 		cJSON *p = cJSON_CreateObject();
@@ -403,6 +406,10 @@ show_people(const cJSON *d)
 	printf("Started       %s UTC, lasted %s\n", json_text(d, "started"),
 	       tool_duration((uint64_t)json_number(d, "duration_ms") * 1000000u, lasted));
 	printf("Call-ID       %s from %s (%s)\n", json_text(d, "call_id"), json_text(d, "src"), json_text(d, "agent"));
+	if (*json_text(d, "profile") != '\0')
+		printf("Client        profile %s, certificate %s%s%s\n", json_text(d, "profile"),
+		       *json_text(d, "identity") != '\0' ? json_text(d, "identity") : "none",
+		       *json_text(d, "retention_class") != '\0' ? ", retention class " : "", json_text(d, "retention_class"));
 	printf("Size          %.0f frames in %.0f chunks, %.0f part%s\n", json_number(d, "frames"),
 	       json_number(d, "chunks"), json_number(d, "parts"), json_number(d, "parts") == 1 ? "" : "s");
 	printf("Gaps          %.0f frames lost here, %.0f chunks missing\n", json_number(d, "gap_frames"),

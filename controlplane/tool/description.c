@@ -100,6 +100,9 @@ description_read(struct description **out, struct span json, uint64_t wall_ns)
 	take_text(d->node, sizeof(d->node), root, "node");
 	take_text(d->src, sizeof(d->src), src, "address");
 	take_text(d->agent, sizeof(d->agent), src, "agent");
+	take_text(d->identity, sizeof(d->identity), src, "identity");
+	take_text(d->profile, sizeof(d->profile), src, "profile");
+	take_text(d->retention_class, sizeof(d->retention_class), src, "retention_class");
 	cJSON_ArrayForEach(item, participants) {
 		struct description_participant *p = &d->participants[d->n_participants];
 

@@ -37,6 +37,7 @@ struct description {
 	uint64_t wall_ns;	/* of its frame: valid from here */
 	char cs_id[DESCRIPTION_TEXT_MAX], call_id[2 * DESCRIPTION_TEXT_MAX], src[DESCRIPTION_TEXT_MAX];
 	char agent[DESCRIPTION_TEXT_MAX], node[DESCRIPTION_TEXT_MAX], rs_id[DESCRIPTION_TEXT_MAX];
+	char identity[DESCRIPTION_TEXT_MAX], profile[DESCRIPTION_TEXT_MAX], retention_class[DESCRIPTION_TEXT_MAX];
 	struct description_stream *streams;
 	unsigned int n_streams;
 	struct description_participant *participants;

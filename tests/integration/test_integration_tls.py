@@ -94,6 +94,7 @@ src:
   - name: cube
     identities: [sbc.example.com]
     srtp_required: true
+    retention_class: seven-years
   - name: barred
     identities: [old.example.com]
     admit: refuse
@@ -109,6 +110,8 @@ src:
             check(answer.status == 488 and "required of this client" in answer.header("Warning"), f"{answer.start} {answer.header('Warning')}")
             answer = call(r, client, "known", offer(r, crypto_line()))
             check(answer.status == 200, f"known: {answer.start} {answer.header('Warning')}")
+            session = r.get("/api/v1/sessions")[1]["sessions"][0]
+            check((session["identity"], session["profile"]) == ("sbc.example.com", "cube"), f"{session}")
             end(client, "known", answer)
         for name, names, status in (("old", "DNS:old.example.com", 403), ("wild", "DNS:*.example.com", 403),
                                     ("cn", "DNS:elsewhere.example.org", 403)):
@@ -131,7 +134,9 @@ src:
         m, log = r.metrics(), r.log_text()
         check(m["sip_unwelcome"] == 4 and m["sip_tls_failed"] == 2, f"{m['sip_unwelcome']:.0f} unwelcome, {m['sip_tls_failed']:.0f} failed")
         check('what="the client shows no certificate" remedy="give it one that tls.client_ca signed' in log, r.log_tail())
-        r.wait_sealed(2)
+        shown = [r.tool("recordings", "show", row["id"], "--json") for row in r.wait_sealed(2)]
+        check(sorted((x["identity"], x["profile"], x["retention_class"]) for x in shown) ==
+              [("", "lab", ""), ("sbc.example.com", "cube", "seven-years")], f"{shown}")
 
 
 def test_hangup_reads_certificates_again(context):

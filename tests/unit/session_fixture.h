@@ -283,7 +283,7 @@ struct fixture {
 	struct config_src src;	/* the profile of who asks */
 };
 
-static char node_name[] = "node-1", automatic[] = "auto";
+static char no_class[] = "", node_name[] = "node-1", automatic[] = "auto";
 static char suite_80[] = "AES_CM_128_HMAC_SHA1_80", suite_gcm[] = "AEAD_AES_256_GCM", suite_32[] = "AES_CM_128_HMAC_SHA1_32";
 static char *suites[] = { suite_gcm, suite_80, suite_32 };
 
@@ -293,7 +293,7 @@ fixture_set_up(struct fixture *f)
 	struct session_floor floor = { .config = &f->config };
 
 	f->config.node.name = node_name;
-	f->src.accept = CONFIG_ACCEPT_TOLERANT;
+	f->src = (struct config_src){ .name = node_name, .accept = CONFIG_ACCEPT_TOLERANT, .retention_class = no_class };
 	f->config.sip.retry_after_s = 10;
 	f->config.media.rtp_port_min = 20000;
 	f->config.media.rtp_port_max = 20099;

@@ -104,7 +104,8 @@ the_description_names_streams_participants_and_their_session(void **state)
 	d = last_note(REEL_FRAME_DESCRIPTION);
 	assert_non_null(strstr(d, "\"cs_id\":\"cs-1\""));
 	assert_non_null(strstr(d, "\"node\":\"node-1\""));
-	assert_non_null(strstr(d, "\"src\":{\"address\":\"192.0.2.9:5060\",\"transport\":\"udp\",\"agent\":\"test SRC\"}"));
+	assert_non_null(strstr(d, "\"src\":{\"address\":\"192.0.2.9:5060\",\"transport\":\"udp\",\"agent\":\"test SRC\","
+	                          "\"identity\":\"\",\"profile\":\"node-1\",\"retention_class\":\"\"}"));
 	assert_non_null(strstr(d, "\"started_wall_ns\":170000000112345678"));	/* no digit lost to a double */
 	assert_non_null(strstr(d, "{\"number\":0,\"label\":\"1\",\"mline\":0,\"kind\":\"audio\",\"inactive\":false,"
 	                          "\"address\":\"198.18.254.2\",\"port\":20000,\"codecs\":[{\"payload_type\":0,"
