@@ -336,11 +336,13 @@ catalog_run(void *arg)
 
 	while (!atomic_load_explicit(&c->stopping, memory_order_acquire)) {
 		enum srs_err err = SRS_OK;
+		bool more;
 
 		batch_take(c);
+		more = c->batch_len == BATCH_MAX;
 		if (c->batch != NULL)
 			err = batch_commit(c);
-		poll(&wake, 1, err ? RETRY_MS : COMMIT_INTERVAL_MS);
+		poll(&wake, 1, err ? RETRY_MS : more ? 0 : COMMIT_INTERVAL_MS);
 	}
 	drain(c);
 	return NULL;

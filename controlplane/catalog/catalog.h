@@ -16,7 +16,7 @@
 
 #define CATALOG_FILE "catalog.db"
 #define CATALOG_LEDGER_FILE "ledger"
-#define CATALOG_QUEUE_MAX 8192			/* messages that wait for the thread */
+#define CATALOG_QUEUE_MAX 65536			/* messages that wait for the thread: of a restart with 10,000 calls */
 #define CATALOG_QUEUE_BYTES_MAX (64u << 20)	/* and what they may hold together */
 #define CATALOG_TEXT_MAX (256u * 1024)		/* one text of a message; longer: LIMIT */
 

@@ -193,10 +193,53 @@ node_read_time(struct reading *r, const xmlNode *node, struct metadata_time *t)
 
 /* ---- extensions (RFC 7865 §5, xs:any) ---- */
 
+/* What foreign elements of one parent are written into. */
+struct foreign {
+	xmlBuffer *bytes;
+	xmlOutputBuffer *out;	/* into `bytes` when flushed */
+};
+
+static bool
+declares(const xmlNode *node, const xmlNs *ns)
+{
+	for (const xmlNs *own = node->nsDef; own != NULL; own = own->next)
+		if (own == ns)
+			return true;
+	return ns == NULL;
+}
+
+/* Without children and with each of its namespaces declared in its own tag, as most are. */
+static bool
+stands_alone(const xmlNode *node)
+{
+	for (const xmlNode *child = node->children; child != NULL; child = child->next)
+		if (child->type == XML_ELEMENT_NODE)
+			return false;
+	for (const xmlAttr *a = node->properties; a != NULL; a = a->next)
+		if (!declares(node, a->ns))
+			return false;
+	return declares(node, node->ns);
+}
+
+static bool
+foreign_write(struct foreign *f, xmlNode *node)
+{
+	if (f->out == NULL) {
+		f->bytes = xmlBufferCreate();
+		f->out = f->bytes == NULL ? NULL : xmlOutputBufferCreateBuffer(f->bytes, NULL);
+		if (f->out == NULL)
+			return false;
+	} else {
+		xmlBufferCat(f->bytes, (const xmlChar *)"\n");
+	}
+	xmlNodeDumpOutput(f->out, node->doc, node, 0, 0, NULL);
+	return xmlOutputBufferFlush(f->out) >= 0;
+}
+
 /* Verbatim, with the namespace declarations it needs to stand alone. Together bounded like the document: a long
  * namespace name would otherwise be multiplied by every element that uses it. */
 static void
-dump_extension(struct reading *r, xmlNode *node, xmlBuffer **buffer)
+dump_extension(struct reading *r, xmlNode *node, struct foreign *foreign)
 {
 	xmlNode *copy = NULL;
 	int before;
@@ -206,16 +249,18 @@ dump_extension(struct reading *r, xmlNode *node, xmlBuffer **buffer)
 				"extension elements together larger than 256 KiB; the rest left out");
 		return;
 	}
-	if (*buffer == NULL)
-		*buffer = xmlBufferCreate();
-	else
-		xmlBufferCat(*buffer, (const xmlChar *)"\n");
-	copy = xmlDocCopyNode(node, node->doc, 1);
-	before = xmlBufferLength(*buffer); /* 0 for NULL */
-	if (*buffer == NULL || copy == NULL || xmlNodeDump(*buffer, node->doc, copy, 0, 0) < 0)
+	if (!stands_alone(node)) {
+		copy = xmlDocCopyNode(node, node->doc, 1);	/* takes declarations along */
+		if (copy == NULL) {
+			r->nomem = true;
+			return;
+		}
+	}
+	before = foreign->bytes == NULL ? 0 : xmlBufferLength(foreign->bytes);
+	if (!foreign_write(foreign, copy != NULL ? copy : node))
 		r->nomem = true;
 	else
-		r->extension_bytes += (size_t)(xmlBufferLength(*buffer) - before);
+		r->extension_bytes += (size_t)(xmlBufferLength(foreign->bytes) - before);
 	xmlFreeNode(copy);
 }
 
@@ -267,7 +312,7 @@ void
 node_read_children(struct reading *r, const xmlNode *parent, const struct node_field *fields, void *item,
 		   char **extension)
 {
-	xmlBuffer *foreign = NULL;
+	struct foreign foreign = { 0 };
 
 	for (xmlNode *node = parent->children; node != NULL; node = node->next) {
 		const struct node_field *f;
@@ -289,10 +334,12 @@ node_read_children(struct reading *r, const xmlNode *parent, const struct node_f
 			reading_deviate(r, node, f->rule);
 		read_field(r, node, f, item);
 	}
-	if (foreign != NULL) {
-		reading_append(r, extension, "\n", (const char *)xmlBufferContent(foreign), SIZE_MAX);
-		xmlBufferFree(foreign);
-	}
+	if (foreign.bytes != NULL)
+		reading_append(r, extension, "\n", (const char *)xmlBufferContent(foreign.bytes), SIZE_MAX);
+	if (foreign.out != NULL)
+		xmlOutputBufferClose(foreign.out);
+	if (foreign.bytes != NULL)
+		xmlBufferFree(foreign.bytes);
 }
 
 /* An array is full at METADATA_ITEMS_MAX; what comes then is left out and said. */
