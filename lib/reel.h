@@ -65,6 +65,7 @@ enum reel_frame_kind {
 	REEL_FRAME_METADATA = 19, /* rs-metadata as received */
 	REEL_FRAME_DEVIATIONS = 20, /* JSON: what the metadata or SDP broke, by line, path and rule */
 	REEL_FRAME_BODY = 21,	/* another SIP body: content type, NUL, bytes */
+	REEL_FRAME_EVENT = 22,	/* JSON: what somebody did to the recording: paused, masked, ... by whom and why */
 };
 #define REEL_FRAME_MORE      0x80	/* further pieces of the same frame follow on this stream */
 #define REEL_FRAME_REDACTED  0x40	/* secrets in it were overwritten by '*' before framing */

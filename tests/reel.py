@@ -34,7 +34,7 @@ INTERRUPTED = 0x100
 KINDS = {0: "unused", 1: "container", 2: "chunk", 3: "envelope", 4: "seal"}
 SUITES = {1: AESGCM, 2: ChaCha20Poly1305}
 FRAME_KINDS = {1: "RTP", 2: "RTCP", 3: "GAP", 4: "MARK", 16: "DESCRIPTION", 17: "OFFER", 18: "ANSWER",
-               19: "METADATA", 20: "DEVIATIONS", 21: "BODY"}
+               19: "METADATA", 20: "DEVIATIONS", 21: "BODY", 22: "EVENT"}
 REASONS = ["none", "no_chunk", "disk_full", "write_error", "paused", "too_long", "6", "7"]
 MARKS = {1: "SSRC", 2: "SSRC_GONE", 3: "CLOCK_STEP", 4: "PAUSED", 5: "RESUMED", 6: "HIDDEN", 7: "SEAM"}
 JOINED_MAX = 65536

@@ -142,6 +142,12 @@ session_expire(struct session *s)
 }
 
 static void
+session_end_by_command(struct session *s)
+{
+	session_hang_up(s, REASON_CAUSE_NORMAL, "operator");
+}
+
+static void
 session_shut_down(struct session *s)
 {
 	session_hang_up(s, REASON_CAUSE_UNAVAILABLE, "shutdown");
@@ -296,6 +302,7 @@ static const struct session_edge session_edges[] = {
 	{ SESSION_RECORDING,  EV_PART_DUE,        session_roll_part,        SESSION_RECORDING },
 	{ SESSION_RECORDING,  EV_EXPIRED,         session_expire,           SESSION_DRAINING  },
 	{ SESSION_RECORDING,  EV_STOP,            session_shut_down,        SESSION_DRAINING  },
+	{ SESSION_RECORDING,  EV_HANG_UP,         session_end_by_command,   SESSION_DRAINING  },
 	{ SESSION_RECORDING,  EV_ENDED,           session_ended,            SESSION_DRAINING  },
 	{ SESSION_RECORDING,  EV_REPLACED,        session_hand_over,        SESSION_DRAINING  },
 
@@ -308,6 +315,7 @@ static const struct session_edge session_edges[] = {
 	{ SESSION_PAUSED,     EV_PART_DUE,        session_roll_part,        SESSION_PAUSED    },
 	{ SESSION_PAUSED,     EV_EXPIRED,         session_expire,           SESSION_DRAINING  },
 	{ SESSION_PAUSED,     EV_STOP,            session_shut_down,        SESSION_DRAINING  },
+	{ SESSION_PAUSED,     EV_HANG_UP,         session_end_by_command,   SESSION_DRAINING  },
 	{ SESSION_PAUSED,     EV_ENDED,           session_ended,            SESSION_DRAINING  },
 	{ SESSION_PAUSED,     EV_REPLACED,        session_hand_over,        SESSION_DRAINING  },
 
@@ -380,7 +388,7 @@ session_event_due(const struct session *s, enum session_event *event)
 			return session_streams_in(s, STREAM_ADDING) == 0 && !session_streams_rekeying(s);
 		}
 		*event = s->state == SESSION_RECORDING ? EV_HELD : EV_RESUMED;
-		return session_streams_held(s) == (s->state == SESSION_RECORDING);
+		return (s->holds != 0 || session_streams_held(s)) == (s->state == SESSION_RECORDING);
 	case SESSION_DRAINING:
 	case SESSION_FAILED:
 		if (s->closed)
@@ -407,6 +415,7 @@ session_settle(struct session *s)
 		return;		/* within an action: who began it settles */
 	/* each round takes an edge of the machine; between an offer and a seal there are few */
 	for (int round = 0; round < SESSION_N_STATES + SESSION_N_EVENTS; round++) {
+		session_hold_apply(s);
 		session_streams_bind(s);
 		session_streams_key(s);
 		session_streams_reap(s);

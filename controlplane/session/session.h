@@ -80,6 +80,8 @@ char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
 	X(SESSION_REKEYS_FAILED,   session_rekeys_failed,    "keys",       COUNTER_ERROR, "new SRTP keys that the data plane did not take") \
 	X(SESSION_DTLS_KEYS,       session_dtls_keys,        "keys",       COUNTER_INFO,  "SRTP keys of DTLS handshakes, handed to the data plane") \
 	X(SESSION_DTLS_UNSENT,     session_dtls_unsent,      "datagrams",  COUNTER_WARN,  "DTLS datagrams that the data plane did not take; the handshake sends again") \
+	X(SESSION_COMMANDS,        session_commands,         "commands",   COUNTER_INFO,  "operators' commands that were obeyed: pause, mask, drop, end") \
+	X(SESSION_OFFERS_REFUSED,  session_offers_refused,   "offers",     COUNTER_WARN,  "offers of ours that the client refused; the recording is as the command says all the same") \
 	X(SESSION_MLINES_REFUSED,  session_mlines_refused,   "m-lines",    COUNTER_WARN,  "m-lines answered with port 0") \
 	X(SESSION_METADATA,        session_metadata,         "documents",  COUNTER_INFO,  "metadata documents applied") \
 	X(SESSION_METADATA_BAD,    session_metadata_refused, "documents",  COUNTER_WARN,  "metadata documents that could not be read or applied; media went on") \

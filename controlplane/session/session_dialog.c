@@ -309,30 +309,39 @@ on_invite(void *ctx, struct dialog *d, const struct sip_request *req)
 	dialog_refuse(d, &why);
 }
 
-/* The body parts that are neither SDP nor metadata are kept too: content type, NUL, bytes. */
+/* A body that is neither SDP nor metadata is kept too: content type, NUL, bytes. While media is not to be recorded, nor is
+ * what such a body may tell of it. */
+static void
+note_other(struct session *s, struct span content_type, struct span bytes)
+{
+	size_t len = content_type.len + 1 + bytes.len;
+	char *joined;
+
+	if (session_hold_hides(s, bytes.len))
+		return;
+	joined = malloc(len);
+	if (joined == NULL) {
+		session_count(s->all, SESSION_NOTES_LOST);
+		return;
+	}
+	if (content_type.len != 0)
+		memcpy(joined, content_type.bytes, content_type.len);
+	joined[content_type.len] = '\0';
+	if (bytes.len != 0)
+		memcpy(joined + content_type.len + 1, bytes.bytes, bytes.len);
+	session_note(s, NULL, REEL_FRAME_BODY, span_of(joined, len));
+	secret_wipe(joined, len);	/* who knows what is in it */
+	free(joined);
+}
+
 static void
 note_other_parts(struct session *s)
 {
 	for (unsigned int i = 0; i < s->all->body.n_parts; i++) {
 		const struct body_part *p = &s->all->body.parts[i];
-		size_t len = p->content_type.len + 1 + p->bytes.len;
-		char *joined;
 
-		if (p->kind != BODY_OTHER)
-			continue;
-		joined = malloc(len);
-		if (joined == NULL) {
-			session_count(s->all, SESSION_NOTES_LOST);
-			continue;
-		}
-		if (p->content_type.len != 0)
-			memcpy(joined, p->content_type.bytes, p->content_type.len);
-		joined[p->content_type.len] = '\0';
-		if (p->bytes.len != 0)
-			memcpy(joined + p->content_type.len + 1, p->bytes.bytes, p->bytes.len);
-		session_note(s, NULL, REEL_FRAME_BODY, span_of(joined, len));
-		secret_wipe(joined, len);	/* who knows what is in it */
-		free(joined);
+		if (p->kind == BODY_OTHER)
+			note_other(s, p->content_type, p->bytes);
 	}
 }
 
@@ -403,6 +412,21 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 	return 200;
 }
 
+/* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2.1): part of the call as much as telephone-events. */
+static bool
+is_digits(const struct sip_request *req)
+{
+	static const char *const types[] = { "application/dtmf-relay", "application/dtmf" };
+	size_t len = strcspn(req->content_type, "; \t");
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcasecmp(req->method, "INFO") == 0 && len == strlen(types[i]) &&
+		    strncasecmp(req->content_type, types[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
 static unsigned int
 on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, const char **warning)
 {
@@ -414,6 +438,11 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, 
 	*sdp = NULL;
 	if (s == NULL || session_edge_of(s->state, EV_METADATA) == NULL)
 		return 500;
+	if (is_digits(req)) {
+		note_other(s, span_of_text(req->content_type), req->body);
+		session_settle(s);
+		return 200;
+	}
 	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
 		log_info("session", "body_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
 		*warning = why.warning;
@@ -468,8 +497,12 @@ on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp)
 	struct session *s = dialog_user(d);
 	const char *why = "there is none";
 
-	if (s == NULL || status >= 300 || session_edge_of(s->state, EV_CONFIRMED) == NULL)
+	if (s == NULL || session_edge_of(s->state, EV_CONFIRMED) == NULL)
 		return;
+	if (status >= 300) {
+		session_hold_refused(s, status);
+		return;
+	}
 	if (sdp.len == 0 || offer_parse(&all->offer, sdp, &why)) {
 		log_warn("session", "no_answer", "call_id=%s why=\"%s\"", s->call_id, why);
 		return;

@@ -83,6 +83,7 @@ take_over(struct session *s)
 		old->recordings[i] = NULL;
 	}
 	s->took_over = true;
+	s->holds = old->holds;
 	s->metadata = old->metadata;
 	s->metadata_raw = old->metadata_raw;
 	s->metadata_deviations = old->metadata_deviations;

@@ -42,6 +42,7 @@ enum session_event {
 	EV_PART_DUE,
 	EV_EXPIRED,		/* limits.call_seconds_max */
 	EV_STOP,		/* the recorder stops */
+	EV_HANG_UP,		/* the operator ends the call */
 	EV_ENDED,		/* the dialog is over */
 	EV_REPLACED,		/* another dialog goes on with its recordings */
 	EV_DRAINED,		/* no stream is left */
@@ -72,6 +73,7 @@ struct session_recording {
 	enum session_recording_state state;
 	bool doomed;		/* to be sealed as soon as nothing is bound to it */
 	bool part_pending;	/* a part was asked for and has not started */
+	bool paused;		/* in the data plane */
 	enum session_seam seam;
 	uint32_t handle;
 	uint32_t part;
@@ -132,6 +134,18 @@ struct session_stream {
 	unsigned int n_rekeys;		/* handed to the data plane, without their event yet */
 };
 
+/* Who stopped the recording. Each goes by its own command: a client that resumes lifts no operator's mask. What the client
+ * holds is in its offer, a stream at a time. */
+enum session_hold {
+	SESSION_HOLD_PAUSE = 1,	/* operator; the client is asked to stop sending */
+	SESSION_HOLD_MASK = 2,	/* operator; the client is not told */
+};
+#define SESSION_DROPPED_MAX 16
+struct session_dropped {
+	char label[OFFER_TEXT_MAX];	/* "": by its place */
+	unsigned int mline;
+};
+
 struct session {
 	struct sessions *all;
 	struct dialog *dialog;	/* NULL when over or refused */
@@ -144,6 +158,10 @@ struct session {
 	bool offered;		/* our 200 held an offer; its answer comes in the ACK */
 	bool drained, closed;
 	uint8_t busy;		/* actions under way: an action may raise the next event */
+	uint8_t holds;		/* enum session_hold bits: why nothing is recorded now */
+	uint64_t reoffer_mono_ns;	/* our description changed: tell the client from then on. 0: it knows */
+	struct session_dropped dropped[SESSION_DROPPED_MAX];	/* m-lines that we ended, and do not take again */
+	unsigned int n_dropped;
 	uint8_t rs_id[REEL_ID_SIZE];
 	struct session_recording *recordings[SESSION_RECORDINGS_MAX];
 	struct session_stream *streams[SESSION_STREAMS_MAX];
@@ -319,6 +337,20 @@ void session_describe(struct session *s, struct session_recording *only);
 /** JSON for the catalog's columns; malloc'd, NULL without memory. */
 char *session_participants_json(const struct session *s, const struct session_recording *r);
 char *session_streams_json(struct session *s, const struct session_recording *r);
+
+/* ---- session_hold.c ---- */
+/** What an operator may do to a session. @param json  {"by", "reason", "stream"}, or NULL. @return HTTP status; `*why` is a
+ * sentence for other than 200 */
+unsigned int session_command(struct session *s, const char *verb, const char *json, const char **why);
+/** Bring the data plane in line with s->holds, and tell the client what it does not know yet. */
+void session_hold_apply(struct session *s);
+/** The client refused what we told it. */
+void session_hold_refused(struct session *s, unsigned int status);
+/** The client held this stream, or released it. */
+void session_hold_note(struct session *s, const struct session_stream *st);
+/** A body that must not be recorded while media is not: its length becomes a mark. @return false: nothing is held */
+bool session_hold_hides(struct session *s, size_t len);
+bool session_mline_is_dropped(const struct session *s, const struct offer_media *m, unsigned int i);
 
 /* ---- session_metadata.c ---- */
 /** Read sessions.body's metadata and bring the model up to date; notes go to recordings that are open. */

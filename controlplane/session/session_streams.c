@@ -13,7 +13,7 @@
 bool
 session_mline_recordable(const struct session *s, const struct offer_media *m, unsigned int i)
 {
-	if (!session_mline_is_candidate(m))
+	if (!session_mline_is_candidate(m) || session_mline_is_dropped(s, m, i))
 		return false;
 	switch (offer_media_keying(m)) {
 	case OFFER_KEYING_NONE:
@@ -259,6 +259,8 @@ stream_resource(struct session *s, struct session_stream *st, const struct offer
 	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
 	    before.inactive == st->inactive)
 		return SRS_OK;
+	if (before.inactive != st->inactive && !s->answering)	/* else it is what we asked for */
+		session_hold_note(s, st);
 	stream_spec_fill(st, &spec);
 	return dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
 	                               session_cookie(s, COOKIE_STREAM, st->i));
@@ -524,7 +526,7 @@ decide(struct session *s, const struct offer *o)
 		media_text(s->all->floor.media, &st->port, s->beyond_nat, d->ip, sizeof(d->ip), &d->ip_version);
 		d->port = st->port.udp_port;
 		d->rtcp_port = st->port.rtcp_port;
-		d->inactive = st->inactive;
+		d->inactive = (s->holds & SESSION_HOLD_PAUSE) != 0;	/* what the offer holds is inactive anyway */
 		if (st->protection == OFFER_KEYING_SDES) {
 			d->sdes.tag = st->keying->tag;
 			d->sdes.ours = &st->keying->keys.ours;

@@ -58,6 +58,25 @@ dialog_end(struct dialog *d, unsigned int cause, const char *reason)
 	(void)snprintf(hang_up_reason, sizeof(hang_up_reason), "%s", reason);
 }
 
+static unsigned int n_sent;
+static char sent_sdp[TEXT_MAX], sent_body[TEXT_MAX], sent_type[128];
+static enum srs_err refuse_message;
+static bool peer_updates, peer_takes_requests;
+
+enum srs_err
+dialog_send(struct dialog *d, const struct dialog_message *m)
+{
+	if (refuse_message)
+		return refuse_message;
+	n_sent++;
+	(void)snprintf(sent_sdp, sizeof(sent_sdp), "%s", m->sdp != NULL ? m->sdp : "");
+	(void)snprintf(sent_type, sizeof(sent_type), "%s", m->content_type != NULL ? m->content_type : "");
+	(void)snprintf(sent_body, sizeof(sent_body), "%.*s", (int)m->body.len, (const char *)m->body.bytes);
+	return SRS_OK;
+}
+bool dialog_can_update(const struct dialog *d) { return peer_updates; }
+bool dialog_takes_snapshot_request(const struct dialog *d) { return peer_takes_requests; }
+
 void dialog_user_set(struct dialog *d, void *user) { d->user = user; }
 void *dialog_user(const struct dialog *d) { return d->user; }
 const char *dialog_end_name(enum dialog_end how) { return how == DIALOG_END_BYE ? "bye" : "cancelled"; }
@@ -137,6 +156,7 @@ static struct {
 	enum reel_frame_kind kind;
 	uint8_t flags;
 	char text[TEXT_MAX];
+	uint8_t mark[REEL_MARK_SIZE];	/* its first bytes */
 } notes[NOTES_MAX];
 static unsigned int n_notes;
 
@@ -191,7 +211,19 @@ dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind ki
 	notes[n_notes].recording = recording;
 	notes[n_notes].kind = kind;
 	notes[n_notes].flags = flags;
+	memcpy(notes[n_notes].mark, bytes.bytes, bytes.len < REEL_MARK_SIZE ? bytes.len : REEL_MARK_SIZE);
 	(void)snprintf(notes[n_notes++].text, TEXT_MAX, "%.*s", (int)bytes.len, (const char *)bytes.bytes);
+	return SRS_OK;
+}
+static unsigned int n_pauses, n_paused_now;
+static enum srs_err refuse_pause;
+enum srs_err
+dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused, uint64_t cookie)
+{
+	if (refuse_pause)
+		return refuse_pause;
+	n_pauses += paused;
+	n_paused_now += paused ? 1 : -1;
 	return SRS_OK;
 }
 enum srs_err
@@ -312,6 +344,9 @@ fixture_set_up(struct fixture *f)
 	n_rows_recording = n_rows_sealed = 0;
 	live_streams = live_recordings = 0;
 	n_rekeys = n_added = 0;
+	n_sent = n_pauses = n_paused_now = 0;
+	refuse_message = refuse_pause = SRS_OK;
+	peer_updates = peer_takes_requests = false;
 	refuse_rekey = fail_rekey = SRS_OK;
 	missing_suite = SRTP_SUITE_NONE;
 	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = refuse_part = fail_part = SRS_OK;

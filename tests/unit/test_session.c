@@ -12,14 +12,14 @@ static const int cells[SESSION_N_STATES][SESSION_N_EVENTS] = {
 #define D SESSION_DRAINING
 #define S SESSION_SEALED
 #define F SESSION_FAILED
-	/*       OPENED REFUSED READY OFFER DESCR CONF  META  HELD  RESUM PART EXPIR STOP ENDED REPL DRAIN DURABLE */
-	[O] = {  A,    F,     -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   F,   F,    -1,  -1,   -1 },
-	[A] = {  -1,   F,     R,    -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   F,   F,    -1,  -1,   -1 },
-	[R] = {  -1,   -1,    R,    R,    R,    R,    R,    P,    -1,   R,   D,    D,   D,    D,   -1,   -1 },
-	[P] = {  -1,   -1,    P,    P,    P,    P,    P,    -1,   R,    P,   D,    D,   D,    D,   -1,   -1 },
-	[D] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  D,    -1,  D,    S },
-	[S] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  -1,   -1,  -1,   -1 },
-	[F] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  -1,   -1,  F,    F },
+	/*       OPENED REFUSED READY OFFER DESCR CONF  META  HELD  RESUM PART EXPIR STOP HANGUP ENDED REPL DRAIN DURABLE */
+	[O] = {  A,    F,     -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   F,   -1,  F,    -1,  -1,   -1 },
+	[A] = {  -1,   F,     R,    -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   F,   -1,  F,    -1,  -1,   -1 },
+	[R] = {  -1,   -1,    R,    R,    R,    R,    R,    P,    -1,   R,   D,    D,   D,   D,    D,   -1,   -1 },
+	[P] = {  -1,   -1,    P,    P,    P,    P,    P,    -1,   R,    P,   D,    D,   D,   D,    D,   -1,   -1 },
+	[D] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  -1,  D,    -1,  D,    S },
+	[S] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  -1,  -1,   -1,  -1,   -1 },
+	[F] = {  -1,   -1,    -1,   -1,   -1,   -1,   -1,   -1,   -1,   -1,  -1,   -1,  -1,  -1,   -1,  F,    F },
 #undef O
 #undef A
 #undef R
@@ -445,7 +445,7 @@ an_unknown_body_in_info_is_415(void **state)
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, "Signal=1\r\n", NULL);
-	f->request.content_type = "application/dtmf-relay";
+	f->request.content_type = "application/x-unknown";
 	assert_int_equal(body(f, "INFO", &sdp, &warning), 415);
 	call_end(f);
 }
