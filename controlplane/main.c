@@ -248,14 +248,15 @@ on_hangup(evutil_socket_t number, short what, void *ctx)
 }
 
 /* What the api thread asks that is not about sessions is answered here. */
-static char *
-rest_answer(void *ctx, enum rest_ask what, const char *argument)
+static void
+rest_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 {
 	struct capstand *c = ctx;
 
-	if (what == REST_ASK_STUN)
-		return stun_json(c->stun, c->nat.configured.ip_version != 0 ? "media.external_ip is set" : "stun.server is not set");
-	return sessions_answer(c->sessions, what, argument);
+	if (q->what == REST_ASK_STUN)
+		a->json = stun_json(c->stun, c->nat.configured.ip_version != 0 ? "media.external_ip is set" : "stun.server is not set");
+	else
+		sessions_answer(c->sessions, q, a);
 }
 
 static void

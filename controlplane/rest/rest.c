@@ -41,6 +41,8 @@ struct note {
 	uint64_t serial;	/* which question in that row */
 	enum rest_ask what;
 	char argument[REST_ARGUMENT_MAX];
+	char body[REST_BODY_MAX + 1];
+	unsigned int status;
 	char *json;
 	/* READY: control -> api */
 	bool ready;
@@ -55,6 +57,9 @@ struct visit {
 	bool head;		/* HEAD: no body */
 	bool asked;
 	unsigned int place;	/* of waiting[], when asked */
+	char *post;		/* the body of a POST as it comes; REST_BODY_MAX + 1 */
+	size_t post_len;
+	char command[REST_ARGUMENT_MAX]; /* "ID/verb" */
 };
 
 struct waiting {
@@ -112,7 +117,7 @@ reply_send(struct lws *wsi, struct visit *visit, struct rest_reply reply)
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
 		ok = ok && header_add(wsi, headers[i][0], headers[i][1], &at, end);
 	if (reply.status == 405)
-		ok = ok && header_add(wsi, "allow:", "GET, HEAD", &at, end);
+		ok = ok && header_add(wsi, "allow:", "GET, HEAD, POST", &at, end);
 	if (reply.status == 503)
 		ok = ok && header_add(wsi, "retry-after:", "2", &at, end);
 	if (!ok || lws_finalize_write_http_header(wsi, start, &at, end) != 0)
@@ -151,7 +156,7 @@ body_write(struct lws *wsi, struct visit *visit)
 /* ---- questions to control ---- */
 
 static int
-ask(struct rest *r, struct lws *wsi, struct visit *visit, enum rest_ask what, const char *argument)
+ask(struct rest *r, struct lws *wsi, struct visit *visit, enum rest_ask what, const char *argument, const char *body)
 {
 	uint64_t one = 1;
 	unsigned int place = 0;
@@ -169,6 +174,7 @@ ask(struct rest *r, struct lws *wsi, struct visit *visit, enum rest_ask what, co
 	row->note->what = what;
 	row->note->json = NULL;
 	snprintf(row->note->argument, sizeof(row->note->argument), "%s", argument);
+	snprintf(row->note->body, sizeof(row->note->body), "%s", body);
 	if (!spsc_push(r->to_control, row->note)) /* as large as waiting[] */
 		return reply_send(wsi, visit, rest_error(503, "the recorder is busy", "try again"));
 	row->note = NULL;
@@ -206,7 +212,7 @@ answer_take(struct rest *r, struct note *n)
 {
 	struct waiting *row = &r->waiting[n->place];
 	struct visit *visit = row->visit;
-	struct rest_reply reply = { .status = 200, .type = "application/json", .body = n->json };
+	struct rest_reply reply = { .status = n->status, .type = "application/json", .body = n->json };
 
 	srs_assert(row->serial == n->serial);
 	row->note = n;
@@ -333,7 +339,7 @@ request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 			continue;
 		if (routes[i].page == NULL) {
 			free(a);
-			return ask(r, wsi, visit, routes[i].what, "");
+			return ask(r, wsi, visit, routes[i].what, "", "");
 		}
 		reply = routes[i].page(&r->view, a);
 		free(a);
@@ -345,6 +351,70 @@ request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 	return reply_send(wsi, visit, rest_error(404, "there is nothing at this path", "try /health, /metrics, /api/v1/sessions or /api/v1/recordings"));
 }
 
+/* ---- commands ---- */
+
+static const char sessions_path[] = "/api/v1/sessions/";
+
+static int
+command_ask(struct rest *r, struct lws *wsi, struct visit *visit)
+{
+	int done = ask(r, wsi, visit, REST_ASK_COMMAND, visit->command, visit->post != NULL ? visit->post : "");
+
+	free(visit->post);
+	visit->post = NULL;
+	return done;
+}
+
+/* A web page in the operator's browser can post forms here, but not JSON: for that a browser asks us first, and we say no. */
+static bool
+is_json(struct lws *wsi)
+{
+	char type[64];
+
+	if (strcmp(lws_get_vhost_name(lws_get_vhost(wsi)), VHOST_UNIX) == 0)
+		return true;
+	return lws_hdr_copy(wsi, type, sizeof(type), WSI_TOKEN_HTTP_CONTENT_TYPE) > 0 &&
+	       strncasecmp(type, "application/json", strlen("application/json")) == 0;
+}
+
+static int
+command_begin(struct rest *r, struct lws *wsi, struct visit *visit, const char *path)
+{
+	char length[16] = "0";
+	unsigned long len;
+
+	if (strncmp(path, sessions_path, sizeof(sessions_path) - 1) != 0 ||
+	    strlen(path) - sizeof(sessions_path) + 1 >= sizeof(visit->command))
+		return reply_send(wsi, visit, rest_error(405, "there is no command at this path",
+		                                         "POST to /api/v1/sessions/ID/VERB: pause, resume, mask, unmask, drop, end"));
+	if (!is_json(wsi))
+		return reply_send(wsi, visit, rest_error(415, "a command is JSON", "set Content-Type: application/json"));
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
+	    lws_hdr_copy(wsi, length, sizeof(length), WSI_TOKEN_HTTP_CONTENT_LENGTH) < 0)
+		snprintf(length, sizeof(length), "%d", REST_BODY_MAX + 1);
+	len = strtoul(length, NULL, 10);	/* too large a number: ULONG_MAX */
+	if (len > REST_BODY_MAX)
+		return reply_send(wsi, visit, rest_error(413, "the command is too long", "at most 4096 bytes"));
+	snprintf(visit->command, sizeof(visit->command), "%s", path + sizeof(sessions_path) - 1);
+	if (len == 0)
+		return command_ask(r, wsi, visit);
+	visit->post = calloc(1, REST_BODY_MAX + 1);
+	visit->post_len = 0;
+	return visit->post == NULL ? -1 : 0;
+}
+
+static int
+command_body(struct visit *visit, const char *bytes, size_t len)
+{
+	if (visit->post == NULL)
+		return 0;
+	if (len > REST_BODY_MAX - visit->post_len)
+		return -1;
+	memcpy(visit->post + visit->post_len, bytes, len);
+	visit->post_len += len;
+	return 0;
+}
+
 static int
 request(struct rest *r, struct lws *wsi, struct visit *visit, const char *path, size_t path_len)
 {
@@ -352,17 +422,18 @@ request(struct rest *r, struct lws *wsi, struct visit *visit, const char *path, 
 	int uri_len = 0;
 	int method = lws_http_get_uri_and_method(wsi, &uri, &uri_len);
 	bool get = lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) > 0;
+	bool post = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
 
 	visit->wsi = wsi;
 	visit->head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
-	if (method < 0 || (!get && !visit->head))
-		return reply_send(wsi, visit, rest_error(405, "this interface only reads", "use GET or HEAD"));
+	if (method < 0 || (!get && !post && !visit->head))
+		return reply_send(wsi, visit, rest_error(405, "the method is not served here", "use GET, HEAD or POST"));
 	if (path_len > PATH_MAX_LEN || strlen(path) != path_len)
 		return reply_send(wsi, visit, rest_error(414, "the path is too long", "paths have at most 512 characters"));
 	if (!host_is_ours(r, wsi))
 		return reply_send(wsi, visit, rest_error(403, "the Host is not this recorder's",
 		                                         "use its IP address, localhost or node.name"));
-	return request_route(r, wsi, visit, path);
+	return post ? command_begin(r, wsi, visit, path) : request_route(r, wsi, visit, path);
 }
 
 static int
@@ -383,6 +454,10 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 		return 0;
 	case LWS_CALLBACK_HTTP:
 		return request(r, wsi, visit, in, len);
+	case LWS_CALLBACK_HTTP_BODY:
+		return command_body(visit, in, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+		return visit->post != NULL ? command_ask(r, wsi, visit) : 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return body_write(wsi, visit);
 	case LWS_CALLBACK_TIMER:
@@ -392,7 +467,8 @@ on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, 
 		if (visit != NULL) {
 			visit_forget(r, visit);
 			free(visit->body);
-			visit->body = NULL;
+			free(visit->post);
+			visit->body = visit->post = NULL;
 		}
 		return 0;
 	case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
@@ -414,7 +490,7 @@ rest_control_fd(const struct rest *r)
 }
 
 void
-rest_control_serve(struct rest *r, char *(*answer)(void *ctx, enum rest_ask what, const char *argument), void *ctx)
+rest_control_serve(struct rest *r, void (*answer)(void *ctx, const struct rest_question *q, struct rest_answer *a), void *ctx)
 {
 	uint64_t count;
 	bool any = false;
@@ -423,7 +499,11 @@ rest_control_serve(struct rest *r, char *(*answer)(void *ctx, enum rest_ask what
 	if (read(r->control_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_warn("rest", "rest_control_read_failed", "errno=%d", errno);
 	while ((n = spsc_pop(r->to_control)) != NULL) {
-		n->json = answer(ctx, n->what, n->argument);
+		struct rest_answer a = { .status = 200 };
+
+		answer(ctx, &(struct rest_question){ .what = n->what, .argument = n->argument, .body = n->body }, &a);
+		n->status = a.status;
+		n->json = a.json;
 		srs_assert(spsc_push(r->to_api, n)); /* room for every question and for NOTICES_MAX beside */
 		any = true;
 	}

@@ -13,7 +13,19 @@
 
 struct rest;
 
-enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH, REST_ASK_STUN };
+enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH, REST_ASK_STUN, REST_ASK_COMMAND };
+
+#define REST_BODY_MAX 4096	/* of a POST */
+/* What the api thread asks of control. Texts are borrowed for the call. */
+struct rest_question {
+	enum rest_ask what;
+	const char *argument;	/* COMMAND: "ID/verb" */
+	const char *body;	/* of a POST, else "" */
+};
+struct rest_answer {
+	unsigned int status;	/* HTTP's */
+	char *json;		/* malloc'd; NULL: there is no memory (503) */
+};
 
 struct rest_sources {
 	const struct dataplane *dataplane;	/* counters */
@@ -30,8 +42,8 @@ void rest_stop(struct rest *r);	/* accepts NULL */
 
 /** Readable when the api thread asks something; the control loop watches it. @thread control */
 int rest_control_fd(const struct rest *r);
-/** Answer what was asked: `answer` returns malloc'd JSON, or NULL (503). @thread control */
-void rest_control_serve(struct rest *r, char *(*answer)(void *ctx, enum rest_ask what, const char *argument),
+/** Answer what was asked. @thread control */
+void rest_control_serve(struct rest *r, void (*answer)(void *ctx, const struct rest_question *q, struct rest_answer *a),
                         void *ctx);
 /** What /health/ready says; set by control as it changes: false with a reason. @thread control */
 void rest_ready_set(struct rest *r, bool ready, const char *reason);

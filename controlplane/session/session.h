@@ -57,8 +57,8 @@ bool sessions_ready(struct sessions *all, struct sip_refusal *why);
 /** Free what is left, without sealing it. Accepts NULL. */
 void sessions_destroy(struct sessions *all);
 
-/** For rest_control_serve(); ctx is the struct sessions. malloc'd JSON, NULL when there is no memory. */
-char *sessions_answer(void *ctx, enum rest_ask what, const char *argument);
+/** For rest_control_serve(); ctx is the struct sessions. */
+void sessions_answer(void *ctx, const struct rest_question *q, struct rest_answer *a);
 
 /* Single-writer counters. X(symbol, name, unit, severity, sentence): metrics are made from this list. */
 #define SESSION_COUNTER_LIST(X) \

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define NS_PER_MS UINT64_C(1000000)
+#define SESSION_PREFIX_MIN 8
 
 static void
 add_u64(cJSON *json, const char *name, uint64_t value)
@@ -67,6 +69,8 @@ session_json(const struct session *s)
 	cJSON_AddStringToObject(row, "id", id);
 	cJSON_AddStringToObject(row, "call_id", s->call_id);
 	cJSON_AddStringToObject(row, "state", session_state_name(s->state));
+	cJSON_AddBoolToObject(row, "paused", (s->holds & SESSION_HOLD_PAUSE) != 0);
+	cJSON_AddBoolToObject(row, "masked", (s->holds & SESSION_HOLD_MASK) != 0);
 	cJSON_AddStringToObject(row, "src", s->source);
 	cJSON_AddStringToObject(row, "agent", s->agent);
 	cJSON_AddStringToObject(row, "identity", s->identity);
@@ -163,14 +167,67 @@ health_json(struct sessions *all)
 	return json;
 }
 
-char *
-sessions_answer(void *ctx, enum rest_ask what, const char *argument)
+/* The session whose id begins so; a prefix must be long enough not to be a slip, and of one session alone. */
+static struct session *
+session_named(struct sessions *all, const char *prefix, size_t len, bool *several)
+{
+	struct session *found = NULL;
+
+	*several = false;
+	if (len < SESSION_PREFIX_MIN || len > 2 * REEL_ID_SIZE)
+		return NULL;
+	for (uint32_t i = 0; i < all->n_slots; i++) {
+		char id[2 * REEL_ID_SIZE + 1];
+
+		if (all->slots[i] == NULL)
+			continue;
+		session_hex(all->slots[i]->rs_id, id);
+		if (strncasecmp(id, prefix, len) != 0 || session_edge_of(all->slots[i]->state, EV_HANG_UP) == NULL)
+			continue;
+		*several = found != NULL;
+		found = all->slots[i];
+	}
+	return found;
+}
+
+static cJSON *
+refusal_json(const char *why)
+{
+	cJSON *json = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(json, "error", why);
+	return json;
+}
+
+static cJSON *
+command_json(struct sessions *all, const struct rest_question *q, unsigned int *status)
+{
+	size_t len = strcspn(q->argument, "/");
+	const char *why = "no call that is being recorded has an id that begins so: `capstan sessions ls` shows them";
+	bool several;
+	struct session *s = session_named(all, q->argument, len, &several);
+	uint32_t slot;
+
+	*status = several ? 409 : 404;
+	if (several)
+		why = "the ids of several calls begin so: give more of it";
+	else if (s != NULL && q->argument[len] == '/')
+		*status = session_command(s, q->argument + len + 1, q->body, &why);
+	if (*status != 200)
+		return refusal_json(why);
+	slot = s->slot;
+	session_settle(s);	/* may free it */
+	return all->slots[slot] == s ? session_json(s) : cJSON_CreateObject();
+}
+
+void
+sessions_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 {
 	struct sessions *all = ctx;
 	cJSON *json = NULL;
-	char *text;
 
-	switch (what) {
+	a->status = 200;
+	switch (q->what) {
 	case REST_ASK_SESSIONS:
 		json = list_json(all);
 		break;
@@ -181,11 +238,13 @@ sessions_answer(void *ctx, enum rest_ask what, const char *argument)
 		json = health_json(all);
 		break;
 	case REST_ASK_STUN:
-		return NULL;	/* not ours */
+		break;		/* not ours */
+	case REST_ASK_COMMAND:
+		json = command_json(all, q, &a->status);
+		break;
 	}
-	text = cJSON_PrintUnformatted(json);
+	a->json = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
 	cJSON_Delete(json);
-	return text;
 }
 
 uint64_t

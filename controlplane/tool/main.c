@@ -23,6 +23,10 @@ static const char help[] =
         "                                   --no-keys: as somebody who may not listen\n"
         "Node\n"
         "  sessions ls                      calls of the running recorder\n"
+        "  sessions pause|resume ID         stop recording, and ask the client to stop sending; go on\n"
+        "  sessions mask|unmask ID          stop recording, without telling the client; go on\n"
+        "  sessions drop ID --stream LABEL  refuse one stream from now on\n"
+        "  sessions end ID                  hang up and seal. All take --reason TEXT and --by NAME\n"
         "  keys ls                          key encryption keys of this node\n"
         "  doctor                           is this machine fit? One line a check, with the remedy\n"
         "  fsck [--rebuild]                 check the vault's files; --rebuild makes the catalog anew from them\n"
@@ -39,7 +43,7 @@ static const char help[] =
 
 enum option_long {
 	OPT_CONFIG = 256, OPT_ENV, OPT_SET, OPT_NODE_PUB, OPT_JSON, OPT_QUIET, OPT_FORMAT, OPT_OUTPUT, OPT_STATE,
-	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_VERSION,
+	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
 };
 
 static const struct option options[] = {
@@ -54,6 +58,9 @@ static const struct option options[] = {
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "text", required_argument, NULL, OPT_TEXT },
 	{ "limit", required_argument, NULL, OPT_LIMIT },
+	{ "by", required_argument, NULL, OPT_BY },
+	{ "reason", required_argument, NULL, OPT_REASON },
+	{ "stream", required_argument, NULL, OPT_STREAM },
 	{ "rebuild", no_argument, NULL, OPT_REBUILD },
 	{ "no-keys", no_argument, NULL, OPT_NO_KEYS },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -108,6 +115,15 @@ take_options(int argc, char **argv)
 		case OPT_LIMIT:
 			tool.limit = optarg;
 			break;
+		case OPT_BY:
+			tool.by = optarg;
+			break;
+		case OPT_REASON:
+			tool.reason = optarg;
+			break;
+		case OPT_STREAM:
+			tool.stream = optarg;
+			break;
 		case OPT_REBUILD:
 			tool.rebuild = true;
 			break;
@@ -152,10 +168,22 @@ static const char *const usages[] = {
 	"fsck [--rebuild]",
 	"doctor",
 	"keys ls",
-	"sessions ls",
+	"sessions ls, or capstan sessions pause|resume|mask|unmask|drop|end ID",
 	"config check [FILE]",
 	"metadata check FILE",
 };
+
+static bool
+is_session_verb(const char *verb)
+{
+	static const char *const verbs[] = { "pause", "resume", "mask", "unmask", "drop", "end" };
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(verb, verbs[i]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static int
 run_command(char **words, int n)
@@ -179,6 +207,8 @@ run_command(char **words, int n)
 		return command_keys_ls(&tool);
 	if (strcmp(noun, "sessions") == 0 && strcmp(verb, "ls") == 0 && n == 2)
 		return command_sessions_ls(&tool);
+	if (strcmp(noun, "sessions") == 0 && n == 3 && is_session_verb(verb))
+		return command_sessions_do(&tool, verb, words[2]);
 	for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++) {
 		const char *u = usages[i];
 		size_t len = strcspn(u, " ");

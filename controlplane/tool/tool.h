@@ -31,6 +31,7 @@ struct tool {
 	/* options of single commands */
 	const char *format, *output;
 	const char *state, *text, *limit;
+	const char *by, *reason, *stream;	/* of commands to a session */
 	bool rebuild, no_keys;
 };
 
@@ -73,5 +74,7 @@ int command_metadata_check(struct tool *t, const char *path);
 int command_doctor(struct tool *t);
 int command_keys_ls(struct tool *t);
 int command_sessions_ls(struct tool *t);
+/** pause, resume, mask, unmask, drop or end a call of the running recorder. */
+int command_sessions_do(struct tool *t, const char *verb, const char *id);
 
 #endif

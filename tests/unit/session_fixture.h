@@ -501,6 +501,17 @@ last_note(enum reel_frame_kind kind)
 	return "";
 }
 
+/* What REST would say. Free it. */
+static inline char *
+rest_says(struct fixture *f, enum rest_ask what)
+{
+	struct rest_answer a;
+
+	sessions_answer(f->all, &(struct rest_question){ .what = what, .argument = "", .body = "" }, &a);
+	assert_int_equal(a.status, 200);
+	return a.json;
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 #endif

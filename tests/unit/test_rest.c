@@ -59,14 +59,20 @@ struct fixture {
 	const char *body;
 };
 
-static char *
-answer(void *ctx, enum rest_ask what, const char *argument)
+static void
+answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 {
 	struct fixture *f = ctx;
 
 	if (atomic_load(&f->wordless))
-		return NULL;
-	return strdup(what == REST_ASK_SESSIONS ? "{\"sessions\":[]}" : what == REST_ASK_HEALTH ? "{\"status\":\"ok\"}" : "{\"open\":0}");
+		return;
+	if (q->what == REST_ASK_COMMAND) {
+		a->status = strcmp(q->argument, "beef/mask") == 0 ? 200 : 409;
+		assert_true(asprintf(&a->json, "{\"heard\":%s}", q->body[0] != '\0' ? q->body : "0") > 0);
+		return;
+	}
+	a->json = strdup(q->what == REST_ASK_SESSIONS ? "{\"sessions\":[]}"
+	                 : q->what == REST_ASK_HEALTH ? "{\"status\":\"ok\"}" : "{\"open\":0}");
 }
 
 static void *
@@ -356,6 +362,52 @@ foreign_host_names_are_refused(void **state)
 	assert_int_equal(exchange(f, dial(f, false), "GET /health/live HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n"), 200);
 }
 
+/* POST over TCP or by the socket. @return status */
+static int
+post(struct fixture *f, bool by_socket, const char *path, const char *lines, const char *sent)
+{
+	char request[8192];
+
+	snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
+	         path, lines, strlen(sent), sent);
+	return exchange(f, dial(f, by_socket), request);
+}
+
+#define JSON "Content-Type: application/json\r\n"
+
+static void
+commands_are_handed_to_control_with_their_body(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", JSON, "{\"by\":\"ann\"}"), 200);
+	assert_body_has(f, "{\"heard\":{\"by\":\"ann\"}}");
+	assert_int_equal(post(f, true, "/api/v1/sessions/beef/mask", "", ""), 200);
+	assert_body_has(f, "{\"heard\":0}");
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/whisper", JSON, "{}"), 409);
+	atomic_store(&f->wordless, true);
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", JSON, "{}"), 503);
+	atomic_store(&f->wordless, false);
+}
+
+/* What a form of a foreign web page can send, what is too long, and what leads nowhere. */
+static void
+commands_that_a_browser_could_forge_are_refused(void **state)
+{
+	struct fixture *f = *state;
+	char large[REST_BODY_MAX + 2];
+
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", "", ""), 415);
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", "Content-Type: text/plain\r\n", "{}"), 415);
+	assert_int_equal(post(f, false, "/api/v1/recordings", JSON, "{}"), 405);
+	memset(large, ' ', sizeof(large) - 1);
+	large[sizeof(large) - 1] = '\0';
+	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", JSON, large), 413);
+	assert_int_equal(exchange(f, dial(f, false), "POST /api/v1/sessions/beef/mask HTTP/1.1\r\nHost: localhost\r\n" JSON
+	                 "Content-Length: 99999999999999999999\r\nConnection: close\r\n\r\n"), 413);
+	assert_int_equal(ask(f, "GET", "/health/live"), 200);
+}
+
 static void
 bounds_on_path_and_headers_hold(void **state)
 {
@@ -513,6 +565,8 @@ main(void)
 		WITH_FIXTURE(bounds_on_path_and_headers_hold),
 		WITH_FIXTURE(silence_of_control_is_a_503_after_two_seconds),
 		WITH_FIXTURE(client_that_leaves_before_the_answer_harms_nobody),
+		WITH_FIXTURE(commands_are_handed_to_control_with_their_body),
+		WITH_FIXTURE(commands_that_a_browser_could_forge_are_refused),
 		WITH_FIXTURE(connections_are_bounded_and_come_back),
 		WITH_FIXTURE(recordings_are_listed_found_and_paged),
 		WITH_FIXTURE(wrong_filters_are_named),

@@ -639,15 +639,15 @@ rest_lists_the_session_with_its_streams(void **state)
 	char *json;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
-	json = sessions_answer(f->all, REST_ASK_SESSIONS, NULL);
+	json = rest_says(f, REST_ASK_SESSIONS);
 	assert_non_null(strstr(json, "\"call_id\":\"call-1@src\""));
 	assert_non_null(strstr(json, "\"state\":\"recording\""));
 	assert_non_null(strstr(json, "\"frames\":7"));
 	free(json);
-	json = sessions_answer(f->all, REST_ASK_SESSION_STATS, NULL);
+	json = rest_says(f, REST_ASK_SESSION_STATS);
 	assert_non_null(strstr(json, "\"recording\":1"));
 	free(json);
-	json = sessions_answer(f->all, REST_ASK_HEALTH, NULL);
+	json = rest_says(f, REST_ASK_HEALTH);
 	assert_non_null(strstr(json, "\"status\":\"ok\""));
 	free(json);
 	call_end(f);

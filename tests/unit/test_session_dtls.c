@@ -195,7 +195,7 @@ answer_has_our_fingerprint_and_the_keys_come_by_handshake(void **state)
 	assert_int_equal(dtls_waiting(f->dtls), 0);
 	assert_int_equal(sessions_counter_read(f->all, SESSION_DTLS_KEYS), 1);
 	assert_null(s->streams[0]->keying);	/* what was handed over is kept no longer */
-	report = sessions_answer(f->all, REST_ASK_SESSIONS, NULL);
+	report = rest_says(f, REST_ASK_SESSIONS);
 	assert_non_null(strstr(report, "\"protection\":\"dtls\",\"suite\":\"AEAD_AES_256_GCM\""));
 	free(report);
 	call_end(f);

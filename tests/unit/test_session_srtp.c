@@ -500,7 +500,7 @@ rest_says_how_a_stream_is_protected(void **state)
 
 	over_tls(f);
 	call_begin(f, sdp_of(SDP_HEAD SMLINE("4000", "RTP/SAVP", "1", LINE_GCM("1")) MLINE("4002", "sendonly", "2"), 1), NULL);
-	json = sessions_answer(f->all, REST_ASK_SESSIONS, NULL);
+	json = rest_says(f, REST_ASK_SESSIONS);
 	assert_non_null(strstr(json, "\"protection\":\"sdes\",\"suite\":\"AEAD_AES_256_GCM\""));
 	assert_non_null(strstr(json, "\"protection\":\"none\",\"suite\":\"\""));
 	assert_null(strstr(json, key_of_answer(0)));

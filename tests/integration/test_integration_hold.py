@@ -1,0 +1,153 @@
+"""Pause, resume and mask: what is not to be recorded is in no chunk, and the recording says who stopped it."""
+
+import time
+
+import sip_client as sip
+from recorder import check
+
+SECRET = b"the card number is 4111"		# what may never be found
+SPOKEN = b"an ordinary sentence..."		# what must be
+
+
+def voice(call, stream, at, text, n=25, payload_type=0):
+    """n packets that hold the text. @return the next sequence number"""
+    for i in range(n):
+        call.send(stream, sip.rtp(at + i, (at + i) * 160, 0x1000 + stream, (text * 8)[:160], payload_type))
+        time.sleep(0.002)
+    return at + n
+
+
+def info(call, digit):
+    call.cseq += 1
+    return call.client.ask(sip.request(call.client, "INFO", call.call_id, call.cseq, to_tag=call.answer.tag("To", "t"),
+                                       lines=["Content-Type: application/dtmf-relay"],
+                                       body=f"Signal={digit}\r\nDuration=160\r\n".encode()))
+
+
+def session_row(r, call_id):
+    return next(s for s in r.tool("sessions", "ls", "--json")["sessions"] if s["call_id"] == call_id)
+
+
+def dump(r):
+    status, text = r.reel_py("dump", "--keys", r.settings["keys.path"])
+    check(status == 0, text[-500:])
+    return text
+
+
+def places_of(r, text):
+    """Where the independent reader finds these bytes in opened chunks."""
+    status, found = r.reel_py("grep", "--keys", r.settings["keys.path"], first=text.hex())
+    check(status in (0, 1), found[-300:])
+    return [line for line in found.splitlines() if "chunk" in line]
+
+
+def check_sealed(r, paused):
+    """One recording, sealed, and its paused packets are counted as just that."""
+    row = r.wait_sealed(1)[0]
+    shown = r.tool("recordings", "show", row["id"], "--json")
+    check(shown["verdict"] == "intact", shown["verdict"])
+    check(sum(s["missing"].get("paused", 0) for s in shown["streams"]) == paused, shown["streams"])
+    check(sum(s["lost_upstream"] for s in shown["streams"]) == 0, shown["streams"])
+    status, text = r.reel_py("verify", "--keys", r.settings["keys.path"])
+    check(status == 0, text[-400:])
+    return shown
+
+
+def test_masked_speech_keys_and_digits_reach_no_chunk(context):
+    with context.recorder() as r:
+        call = sip.Call(r, "masked", extra=["a=rtpmap:101 telephone-event/8000"])
+        check(call.status == 200, f"INVITE got {call.status}")
+        at = [voice(call, stream, 100, SPOKEN) for stream in (0, 1)]
+        check(info(call, "3").status == 200, "INFO before")
+        time.sleep(0.1)
+        row = session_row(r, "masked")
+        shown = r.tool("sessions", "mask", row["id"][:12], "--reason", "card number", "--by", "ann", "--json")
+        check(shown["masked"] and shown["state"] == "paused", shown)
+        time.sleep(0.1)
+        at = [voice(call, stream, at[stream], SECRET) for stream in (0, 1)]
+        at[0] = voice(call, 0, at[0], b"\x04\x8a\x03\xc0", 5, 101)
+        check(info(call, "4").status == 200, "INFO while masked")
+        time.sleep(0.2)
+        status, _, why = r.tool("sessions", "mask", row["id"], expect=None)
+        check(status == 1 and "so already" in why, (status, why))
+        r.tool("sessions", "unmask", row["id"])
+        time.sleep(0.1)
+        at = [voice(call, stream, at[stream], SPOKEN) for stream in (0, 1)]
+        check(call.bye() == 200, "BYE")
+        call.close()
+        check_sealed(r, 55)
+        check(not places_of(r, SECRET), "masked speech was recorded")
+        check(not places_of(r, b"Signal=4"), "a masked digit was recorded")
+        check(places_of(r, SPOKEN) and places_of(r, b"Signal=3"), "what was not masked is missing")
+        text = dump(r)
+        for word in ("PAUSED", "RESUMED", "HIDDEN", "EVENT"):
+            check(word in text, f"no {word} in the recording")
+        for said in (b'"event":"masked","by":"operator","name":"ann","reason":"card number"', b'"event":"unmasked"'):
+            check(places_of(r, said), f"nobody says {said}")
+
+
+def answer_with(call, request, direction):
+    """200 to an offer of the recorder, as a client that does as it is asked; then the ACK of a re-INVITE."""
+    offer = sip.sdp(call.recorder.host, [(s.getsockname()[1], str(i + 1)) for i, s in enumerate(call.sockets)])
+    body = offer.replace(b"a=sendonly", f"a={direction}".encode())
+    lines = ["SIP/2.0 200 OK"] + [f"Via: {v}" for v in request.all("Via", "v")]
+    lines += [f"{name}: {request.header(name)}" for name in ("From", "To", "Call-ID", "CSeq")]
+    lines += ["Contact: <sip:src@%s:%d>;+sip.src" % (call.client.address, call.client.port),
+              "Content-Type: application/sdp", f"Content-Length: {len(body)}"]
+    call.client.send(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+    if request.method == "INVITE":
+        ack = call.client.receive(5)
+        check(ack is not None and ack.method == "ACK", "no ACK from the recorder")
+
+
+def offered(call, method):
+    request = call.client.receive(5)
+    check(request is not None and request.method == method, f"{method} awaited, {request and request.start} came")
+    return request
+
+
+def test_a_pause_is_asked_of_the_client_and_holds_whatever_it_does(context):
+    """The recorder offers inactive; a client that goes on sending is not recorded; a resume offers recvonly again."""
+    with context.recorder() as r:
+        call = sip.Call(r, "paused")
+        check(call.status == 200, f"INVITE got {call.status}")
+        at = voice(call, 0, 100, SPOKEN)
+        time.sleep(0.1)
+        row = session_row(r, "paused")
+        r.tool("sessions", "pause", row["id"], "--reason", "lunch")
+        request = offered(call, "INVITE")	# this client never said that it takes UPDATE
+        check(b"a=inactive" in request.body and b"a=recvonly" not in request.body, request.body)
+        answer_with(call, request, "inactive")
+        at = voice(call, 0, at, SECRET)
+        check(session_row(r, "paused")["state"] == "paused", "not paused")
+        r.tool("sessions", "resume", row["id"])
+        request = offered(call, "INVITE")
+        check(b"a=recvonly" in request.body and b"a=inactive" not in request.body, request.body)
+        answer_with(call, request, "sendonly")
+        time.sleep(0.1)
+        check(session_row(r, "paused")["state"] == "recording", "not resumed")
+        voice(call, 0, at, SPOKEN)
+        check(call.bye() == 200, "BYE")
+        call.close()
+        check_sealed(r, 25)
+        check(not places_of(r, SECRET), "paused speech was recorded")
+
+
+def test_a_stream_is_dropped_by_port_0(context):
+    with context.recorder() as r:
+        call = sip.Call(r, "dropped")
+        check(call.status == 200, f"INVITE got {call.status}")
+        row = session_row(r, "dropped")
+        r.tool("sessions", "drop", row["id"], "--stream", "2", "--reason", "consent withdrawn")
+        request = offered(call, "INVITE")
+        ports = [port for _, port, _, _ in sip.media_of(request.body)]
+        check(ports[0] != 0 and ports[1] == 0, ports)
+        answer_with(call, request, "sendonly")
+        voice(call, 0, 100, SPOKEN)
+        r.tool("sessions", "end", row["id"], "--reason", "enough")
+        request = offered(call, "BYE")
+        check("operator" in request.header("Reason"), request.header("Reason"))
+        call.client.send(sip.plain_answer(request))
+        call.close()
+        shown = check_sealed(r, 0)
+        check(shown["reason"] == "operator", shown["reason"])
