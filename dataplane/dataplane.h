@@ -168,7 +168,7 @@ SRS_MUST_CHECK enum srs_err dataplane_stream_send(struct dataplane *dp, uint32_t
 /** Relaxed look at a live stream, a burst old. @thread control */
 struct stream_view {
 	uint64_t frames, bytes, drops, lost;
-	uint64_t last_packet_mono_ns;	/* 0: none yet */
+	uint64_t last_packet_mono_ns;	/* RTP or RTCP that was its own, recorded or not; 0: none yet */
 	uint32_t ssrc;
 	uint8_t payload_type;
 	struct media_address source;

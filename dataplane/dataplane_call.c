@@ -413,7 +413,7 @@ void
 dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream_view *out)
 {
 	const struct stream *s = &dp->streams.slots[stream];
-	uint64_t last_tsc;
+	uint64_t last_tsc, last_rtcp_tsc;
 
 	memset(out, 0, sizeof(*out));
 	if (stream == 0 || stream > dp->streams_max || !dp->desk_streams[stream].taken)
@@ -423,6 +423,9 @@ dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream
 	out->drops = counter_read(&s->drops);
 	out->lost = stream_lost(s);
 	last_tsc = counter_read(&s->last_tsc);
+	last_rtcp_tsc = counter_read(&s->last_rtcp_tsc);
+	if (last_tsc == 0 || (last_rtcp_tsc != 0 && (int64_t)(last_rtcp_tsc - last_tsc) > 0))
+		last_tsc = last_rtcp_tsc;
 	if (last_tsc != 0)
 		out->last_packet_mono_ns = dp->clock_map.mono_ns +
 		        (uint64_t)((__int128)(int64_t)(last_tsc - dp->clock_map.tsc) * (int64_t)dp->clock_map.mono_rate >> 32);

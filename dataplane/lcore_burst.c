@@ -501,6 +501,7 @@ append_rtcp(struct lcore *lc, struct rx_packet *p)
 		counter_add(&s->drops, 1);
 		return;
 	}
+	__atomic_store_n(&s->last_rtcp_tsc, lc->recorder.now_tsc, __ATOMIC_RELAXED);
 	if (s->flags & STREAM_F_REPORT)
 		report_hear(s, p, &lc->recorder, lc->spec.mac);
 	if (!(rec->flags & RECORDING_F_PAUSED) && !(s->flags & STREAM_F_INACTIVE))

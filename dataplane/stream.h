@@ -128,6 +128,7 @@ struct stream {
 	struct hold *hold;
 	uint64_t drops;
 	uint64_t rtcp_early;	/* before any SSRC was known */
+	uint64_t last_rtcp_tsc;	/* 0: none yet */
 	uint64_t lost_before;	/* of SSRCs and parts that ended */
 	uint64_t duplicates;	/* in all */
 	uint32_t handle;

@@ -175,6 +175,8 @@ struct config {
 	struct {
 		uint32_t min_se_s; /* the least Session-Expires that is taken, RFC 4028: 90 */
 		uint32_t expires_s; /* asked of SRCs that support timers and name none; 0: nothing is asked */
+		uint32_t idle_s; /* no packet for so long: the SRC is asked whether it knows the call; 30, 0: never */
+		uint32_t check_interval_s; /* how often each session is looked at for that: 10 */
 	} session;
 	struct config_src *srcs; /* YAML list `src`, in its order, the default profile not among them */
 	unsigned int n_srcs;

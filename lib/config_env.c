@@ -25,8 +25,6 @@ static const struct env_note env_notes[] = {
 	{ "CACHE_TTL", CONFIG_TIME_S, "there is no cache of closed sessions yet; SQLite keeps its own page cache" },
 	{ "AUDIO_PROCESSING_WORKERS", CONFIG_U32, "there are no playback and processing workers yet" },
 	{ "ENABLE_REDUNDANCY", CONFIG_BOOL, "dialogs do not survive a restart yet; what was recorded does" },
-	{ "SESSION_TIMEOUT", CONFIG_TIME_S, "idle sessions are not probed yet; limits.call_seconds_max bounds a call" },
-	{ "SESSION_CHECK_INTERVAL", CONFIG_TIME_S, "idle sessions are not probed yet" },
 	{ "REDUNDANCY_STORAGE_TYPE", CONFIG_TEXT, "there is no store of sessions yet" },
 	{ "SESSION_STORAGE_DIR", CONFIG_TEXT, "there is no store of sessions yet" },
 	{ "ENABLE_AUDIO_PROCESSING", CONFIG_BOOL, "there is no audio processing yet; recordings are always bit-exact" },

@@ -610,9 +610,12 @@ sessions_stop(struct sessions *all)
 void
 sessions_tick(struct sessions *all)
 {
+	all->seconds++;
 	for (uint32_t i = 0; all->n_free < all->n_slots && i < all->n_slots; i++) {
-		if (all->slots[i] != NULL)
-			session_settle(all->slots[i]);
+		if (all->slots[i] == NULL)
+			continue;
+		session_idle_check(all->slots[i], all->seconds);
+		session_settle(all->slots[i]);
 	}
 }
 

@@ -80,6 +80,8 @@ void sessions_answer(void *ctx, const struct rest_question *q, struct rest_answe
 	X(SESSION_REKEYS_FAILED,   session_rekeys_failed,    "keys",       COUNTER_ERROR, "new SRTP keys that the data plane did not take") \
 	X(SESSION_DTLS_KEYS,       session_dtls_keys,        "keys",       COUNTER_INFO,  "SRTP keys of DTLS handshakes, handed to the data plane") \
 	X(SESSION_DTLS_UNSENT,     session_dtls_unsent,      "datagrams",  COUNTER_WARN,  "DTLS datagrams that the data plane did not take; the handshake sends again") \
+	X(SESSION_PROBES,          session_probes,           "requests",   COUNTER_INFO,  "silent clients that were asked whether they still know the call") \
+	X(SESSION_SILENT,          sessions_silent,          "sessions",   COUNTER_WARN,  "clients that know the call and send no media") \
 	X(SESSION_COMMANDS,        session_commands,         "commands",   COUNTER_INFO,  "operators' commands that were obeyed: pause, mask, drop, end") \
 	X(SESSION_OFFERS_REFUSED,  session_offers_refused,   "offers",     COUNTER_WARN,  "offers of ours that the client refused; the recording is as the command says all the same") \
 	X(SESSION_MLINES_REFUSED,  session_mlines_refused,   "m-lines",    COUNTER_WARN,  "m-lines answered with port 0") \

@@ -514,6 +514,16 @@ on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp)
 }
 
 static void
+on_probed(void *ctx, struct dialog *d)
+{
+	struct session *s = dialog_user(d);
+
+	(void)ctx;
+	if (s != NULL)
+		session_idle_answered(s);
+}
+
+static void
 on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 {
 	struct session *s = dialog_user(d);
@@ -547,6 +557,7 @@ sessions_handlers(void)
 		.on_options = on_options,
 		.on_answer = on_answer,
 		.on_describe = on_describe,
+		.on_probed = on_probed,
 	};
 
 	return &handlers;

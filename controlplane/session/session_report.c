@@ -70,6 +70,7 @@ session_json(const struct session *s)
 	cJSON_AddStringToObject(row, "call_id", s->call_id);
 	cJSON_AddStringToObject(row, "state", session_state_name(s->state));
 	cJSON_AddBoolToObject(row, "paused", (s->holds & SESSION_HOLD_PAUSE) != 0);
+	cJSON_AddBoolToObject(row, "silent", s->silent);
 	cJSON_AddBoolToObject(row, "masked", (s->holds & SESSION_HOLD_MASK) != 0);
 	cJSON_AddStringToObject(row, "src", s->source);
 	cJSON_AddStringToObject(row, "agent", s->agent);

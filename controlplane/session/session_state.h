@@ -185,6 +185,9 @@ struct session {
 	enum config_transport transport;
 	char reason[SESSION_REASON_MAX];
 	uint64_t started_wall_ns, started_mono_ns;
+	bool silent;		/* was asked, knows the call, and sends nothing */
+	uint8_t n_probes;	/* in this silence */
+	uint64_t heard_mono_ns;	/* not silent, or asked, since */
 	unsigned int n_deviations;
 	struct session *predecessor, *successor;	/* whose dialog takes whose place, until the ACK */
 	bool replaces, took_over;	/* it goes on with another one's recordings; it has them already */
@@ -207,6 +210,7 @@ struct sessions {
 	uint32_t n_answering;	/* sessions that are not draining: counts against sessions_max */
 	uint16_t generation;
 	bool stopping;
+	uint64_t seconds;	/* that sessions_tick() counted */
 	_Atomic uint64_t counters[SESSION_N_COUNTERS];
 	/* One request at a time: what a handler has read of it. Large, so here and not on the stack. */
 	struct body body;
@@ -351,6 +355,12 @@ void session_hold_note(struct session *s, const struct session_stream *st);
 /** A body that must not be recorded while media is not: its length becomes a mark. @return false: nothing is held */
 bool session_hold_hides(struct session *s, size_t len);
 bool session_mline_is_dropped(const struct session *s, const struct offer_media *m, unsigned int i);
+
+/* ---- session_idle.c ---- */
+/** Ask a client from which nothing comes whether it is still there. Once a second for each session. */
+void session_idle_check(struct session *s, uint64_t second);
+/** It is, and knows the call. */
+void session_idle_answered(struct session *s);
 
 /* ---- session_metadata.c ---- */
 /** Read sessions.body's metadata and bring the model up to date; notes go to recordings that are open. */

@@ -89,6 +89,8 @@ state_of(const cJSON *row)
 {
 	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "masked")))
 		return "masked";
+	if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(row, "silent")))
+		return "silent";
 	return text(row, "state");
 }
 

@@ -74,6 +74,8 @@ dialog_send(struct dialog *d, const struct dialog_message *m)
 	(void)snprintf(sent_body, sizeof(sent_body), "%.*s", (int)m->body.len, (const char *)m->body.bytes);
 	return SRS_OK;
 }
+static unsigned int n_asked;
+void dialog_probe(struct dialog *d) { n_asked++; }
 bool dialog_can_update(const struct dialog *d) { return peer_updates; }
 bool dialog_takes_snapshot_request(const struct dialog *d) { return peer_takes_requests; }
 
@@ -180,7 +182,13 @@ dataplane_room(const struct dataplane *dp, struct dataplane_room *out)
 {
 	*out = (struct dataplane_room){ 100, 100, 90, true };
 }
-void dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream_view *out) { out->frames = 7; }
+static uint64_t last_packet_ns;
+void
+dataplane_stream_view(const struct dataplane *dp, uint32_t stream, struct stream_view *out)
+{
+	out->frames = 7;
+	out->last_packet_mono_ns = last_packet_ns;
+}
 
 enum srs_err
 dataplane_recording_open(struct dataplane *dp, const struct recording_spec *spec, uint64_t cookie, uint32_t *recording)
@@ -344,6 +352,8 @@ fixture_set_up(struct fixture *f)
 	n_rows_recording = n_rows_sealed = 0;
 	live_streams = live_recordings = 0;
 	n_rekeys = n_added = 0;
+	n_asked = 0;
+	last_packet_ns = 0;
 	n_sent = n_pauses = n_paused_now = 0;
 	refuse_message = refuse_pause = SRS_OK;
 	peer_updates = peer_takes_requests = false;
