@@ -100,7 +100,8 @@ SRS_MUST_CHECK enum srs_err dataplane_note(struct dataplane *dp, uint32_t record
 /** Close, seal FINAL with this reason, release the handle by the event. Streams must be removed before. */
 SRS_MUST_CHECK enum srs_err dataplane_recording_seal(struct dataplane *dp, uint32_t recording, const char *reason,
                                                      uint64_t cookie);
-/** Pause: frames of all its streams become counted PAUSED gaps, marked with `who`. */
+/** Pause: frames of all its streams become counted PAUSED gaps, between two marks. No packet that came to the port after
+ * this call returned is recorded. No event follows. @return LIMIT (pool of commands), STATE */
 SRS_MUST_CHECK enum srs_err dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused,
                                                       uint64_t cookie);
 

@@ -211,6 +211,8 @@ dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused,
 	c->u.paused = paused;
 	dp->outstanding++;
 	desk_post(dp, d->lcore_i, c);
+	if (paused)	/* pairs with lcore_turn(): who sees it finds the command */
+		atomic_store_explicit(&dp->lcores[d->lcore_i]->urgent, true, memory_order_release);
 	return SRS_OK;
 }
 

@@ -164,6 +164,19 @@ lcore_housekeep(struct lcore *lc)
 	return n;
 }
 
+/* What is not to be recorded from now on: packets that came behind that word may be in the hand already, but none of them
+ * is appended before it. */
+static void
+urgent_take(struct lcore *lc)
+{
+	unsigned int n;
+
+	atomic_store_explicit(&lc->urgent, false, memory_order_relaxed);
+	do
+		n = commands_take(lc);
+	while (n == COMMANDS_A_TURN);
+}
+
 static uint16_t
 lcore_turn(struct lcore *lc)
 {
@@ -175,6 +188,8 @@ lcore_turn(struct lcore *lc)
 	else
 		n = replay_rx_burst(&lc->replay, port_id, queue_id, m, BURST_MAX, lc->recorder.now_tsc);
 	lcore_begin(lc);
+	if (unlikely(atomic_load_explicit(&lc->urgent, memory_order_acquire)))	/* pairs with dataplane_recording_pause() */
+		urgent_take(lc);
 	if (n != 0)
 		lcore_burst(lc, m, n);
 	if (likely(n < BURST_MAX))

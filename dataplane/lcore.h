@@ -62,6 +62,7 @@ struct lcore {
 	bool started;
 	_Atomic bool stop;	/* set by control */
 	_Atomic bool running;	/* the first turn is over */
+	_Atomic bool urgent;	/* set by control: among the commands is one that no packet may overtake */
 	/* the lcore's own */
 	struct counters counters;
 	struct recorder recorder;

@@ -157,6 +157,7 @@ hold(struct session *s, uint8_t bit, bool on, const struct deed *d, const char *
 	s->holds = (uint8_t)(on ? s->holds | bit : s->holds & ~bit);
 	if (bit == SESSION_HOLD_PAUSE)
 		s->reoffer_mono_ns = 1;
+	session_hold_apply(s);	/* before anything else can be said: media comes without pause */
 	deed_note(s, d, NULL);
 	return 200;
 }
