@@ -97,7 +97,11 @@ heap_realloc(void *memory, size_t len, const char *file, int line)
 void
 secret_heap_make(void)
 {
-	(void)CRYPTO_set_mem_functions(heap_alloc, heap_realloc, heap_free);	/* refused once memory was taken */
+	static atomic_flag tried = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set_explicit(&tried, memory_order_relaxed) &&
+	    CRYPTO_set_mem_functions(heap_alloc, heap_realloc, heap_free) != 1)
+		log_warn("secret", "heap_not_wiped", "what=\"OpenSSL was used before: what it frees is not overwritten\"");
 	if (!CRYPTO_secure_malloc_initialized())
 		(void)CRYPTO_secure_malloc_init(HEAP_SIZE, HEAP_CELL);
 }

@@ -337,8 +337,14 @@ notes_of_tls(const struct config *c, void (*line)(void *ctx, const char *sentenc
 	char sentence[CONFIG_WHY_MAX];
 	bool named = false;
 
-	for (unsigned int i = 0; i < c->n_srcs; i++)
+	for (unsigned int i = 0; i < c->n_srcs; i++) {
 		named |= c->srcs[i].n_identities != 0;
+		if (*c->srcs[i].kek == '\0')
+			continue;
+		snprintf(sentence, sizeof(sentence), "src, profile %s: kek has no effect yet: its recordings are for the "
+		         "recorder's own keys", c->srcs[i].name);
+		line(ctx, sentence);
+	}
 	if (!c->tls.on) {
 		snprintf(sentence, sizeof(sentence), c->tls.enabled == CONFIG_TLS_OFF ? "tls.enabled is false: no SIP over TLS" :
 		         "no SIP over TLS: there is no certificate %.150s with its key %.150s, and no listener tls: asks for "

@@ -20,6 +20,7 @@
 #define SUITES_13      "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define PEER_CHAIN_MAX 32768	/* bytes of certificates that a peer may send */
 #define CHAIN_DEPTH    5
+#define SECURITY_LEVEL 2	/* 112 bits: RSA of 2048, no SHA-1 in signatures */
 #define SESSION_S      3600	/* a ticket is good for so long */
 #define TICKET_KEY_MAX 128	/* OpenSSL's is 80 */
 
@@ -55,6 +56,7 @@ context_rule(SSL_CTX *c)
 	SSL_CTX_set_timeout(c, SESSION_S);
 	SSL_CTX_set_max_cert_list(c, PEER_CHAIN_MAX);
 	SSL_CTX_set_verify_depth(c, CHAIN_DEPTH);
+	SSL_CTX_set_security_level(c, SECURITY_LEVEL);
 	return SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) == 1 && SSL_CTX_set_cipher_list(c, SUITES_12) == 1 &&
 	       SSL_CTX_set_ciphersuites(c, SUITES_13) == 1 && SSL_CTX_set1_groups_list(c, groups) == 1 &&
 	       SSL_CTX_set_num_tickets(c, 1) == 1;
