@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,7 @@ rest_page_metrics(struct rest_view *v, const struct rest_arguments *a)
 {
 	struct rest_reply reply = { .status = 200, .type = "text/plain; version=0.0.4; charset=utf-8" };
 	struct metrics m = { 0 };
+	struct mallinfo2 heap;
 	char labels[128];
 
 	if (!v->config->http.metrics)
@@ -83,6 +85,9 @@ rest_page_metrics(struct rest_view *v, const struct rest_arguments *a)
 	metrics_gauge(&m, "info", "version and name of this recorder", labels, 1);
 	metrics_gauge(&m, "ready", "1 when new calls are taken", NULL, v->ready);
 	metrics_gauge(&m, "uptime_seconds", "since start", NULL, (double)(mono_ns() - v->started_mono_ns) / 1e9);
+	heap = mallinfo2();
+	metrics_gauge(&m, "memory_in_use_bytes", "bytes of the heap in use", NULL,
+	              (double)heap.uordblks + (double)heap.hblkhd);
 	metrics_gauge(&m, "sessions_limit", "limits.sessions_max", NULL, v->config->limits.sessions_max);
 	if (v->from->dataplane != NULL)
 		dataplane_counters(v->from->dataplane, metrics_counter, &m);
