@@ -525,7 +525,7 @@ answering_accept(struct tls_peer *p, struct answering *a, X509_STORE *trust)
 
 /* A call with its Contact at `a`. */
 static void
-call_with_contact(struct tls_peer *p, SSL *ssl, const struct answering *a, unsigned int n)
+call_with_contact(struct tls_peer *p, SSL *ssl, const char *contact, const struct answering *a, unsigned int n)
 {
 	char tag[64], text[4096], call[16];
 
@@ -533,8 +533,8 @@ call_with_contact(struct tls_peer *p, SSL *ssl, const struct answering *a, unsig
 	snprintf(call, sizeof(call), "lost-%u", n);
 	snprintf(text, sizeof(text), "INVITE sip:srs@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK%s\r\n"
 	         "From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\nCall-ID: %s\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
-	         "Contact: <sip:src@127.0.0.1:%u;transport=tls>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
-	         call, call, a->port, strlen(PEER_SDP), PEER_SDP);
+	         "Contact: <%s127.0.0.1:%u%s>\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
+	         call, call, contact, a->port, strncmp(contact, "sips:", 5) == 0 ? "" : ";transport=tls", strlen(PEER_SDP), PEER_SDP);
 	assert_true(tls_peer_write(p, ssl, text, strlen(text)));
 	assert_starts(final_of(p, ssl), "SIP/2.0 200");
 	peer_to_tag(p->received, tag);
@@ -548,14 +548,14 @@ call_with_contact(struct tls_peer *p, SSL *ssl, const struct answering *a, unsig
 
 /* A call whose connection is gone; then we end it. @return the BYE, "" when it does not come */
 static const char *
-bye_of_a_lost_connection(struct tls_peer *p, struct answering *a, unsigned int n)
+bye_of_a_lost_connection(struct tls_peer *p, const char *contact, struct answering *a, unsigned int n)
 {
 	X509_STORE *trust = X509_STORE_new();
 	const char *bye = "";
 	SSL *ssl = tls_peer_dial(p, &p->tls), *back;
 
 	X509_STORE_add_cert(trust, p->authority.x);
-	call_with_contact(p, ssl, a, n);
+	call_with_contact(p, ssl, contact, a, n);
 	tls_peer_hang_up(ssl);
 	peer_turn(&p->peer, 20);
 	dialog_end(p->peer.dialog, 0, "over");
@@ -575,7 +575,8 @@ bye_opens_a_tls_connection_when_the_old_one_is_gone(void **state)
 	struct answering a = answering_make(&p->client);
 
 	tls_peer_open(p);	/* no client_ca: whoever answers there */
-	assert_starts(bye_of_a_lost_connection(p, &a, 1), "BYE sip:src@127.0.0.1");
+	assert_starts(bye_of_a_lost_connection(p, "sip:src@", &a, 1), "BYE sip:src@127.0.0.1");
+	assert_starts(bye_of_a_lost_connection(p, "sips:src@", &a, 2), "BYE sips:src@127.0.0.1");
 	close(a.fd);
 	SSL_CTX_free(a.context);
 }
@@ -596,7 +597,7 @@ requests_to_one_peer_share_the_connection_that_we_open(void **state)
 	tls_peer_open(p);
 	ssl = tls_peer_dial(p, &p->tls);
 	for (unsigned int i = 0; i < 3; i++) {
-		call_with_contact(p, ssl, &a, i);
+		call_with_contact(p, ssl, "sip:src@", &a, i);
 		dialogs[i] = p->peer.dialog;
 	}
 	tls_peer_hang_up(ssl);
@@ -630,9 +631,9 @@ connection_that_we_open_is_dropped_when_somebody_else_answers(void **state)
 	require(p, CONFIG_VERIFY_REQUIRE);
 	tls_peer_show(p, &p->client);
 	tls_peer_open(p);
-	assert_starts(bye_of_a_lost_connection(p, &same, 1), "BYE sip:src@127.0.0.1");
-	assert_string_equal(bye_of_a_lost_connection(p, &foreign, 2), "");
-	assert_string_equal(bye_of_a_lost_connection(p, &wrong, 3), "");
+	assert_starts(bye_of_a_lost_connection(p, "sip:src@", &same, 1), "BYE sip:src@127.0.0.1");
+	assert_string_equal(bye_of_a_lost_connection(p, "sip:src@", &foreign, 2), "");
+	assert_string_equal(bye_of_a_lost_connection(p, "sip:src@", &wrong, 3), "");
 	close(same.fd);
 	close(foreign.fd);
 	close(wrong.fd);
