@@ -106,7 +106,7 @@ pieces_fill(struct command_pool *pool, struct note **link, struct span bytes)
 enum srs_err
 command_note_fill(struct command_pool *pool, struct command *command, uint8_t kind, struct span bytes)
 {
-	enum srs_err err = bytes.len <= REEL_JOINED_MAX ? pieces_fill(pool, &command->u.note.first, bytes) : SRS_ERR_LIMIT;
+	enum srs_err err = bytes.len <= REEL_DOCUMENT_MAX ? pieces_fill(pool, &command->u.note.first, bytes) : SRS_ERR_LIMIT;
 
 	if (err)
 		return err;

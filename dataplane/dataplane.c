@@ -14,7 +14,7 @@
 
 #define COMMANDS_MIN 256
 #define COMMANDS_MAX 65536
-#define NOTES_MIN    512
+#define NOTES_MIN    1024	/* 4 MiB: 14 documents of the greatest length */
 #define NOTES_MAX    16384
 
 static uint32_t

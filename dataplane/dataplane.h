@@ -94,7 +94,7 @@ SRS_MUST_CHECK enum srs_err dataplane_recording_open(struct dataplane *dp, const
 SRS_MUST_CHECK enum srs_err dataplane_part_start(struct dataplane *dp, uint32_t recording,
                                                  const struct part_key *key, bool seam, uint64_t cookie);
 /** Append a document. `bytes` are copied into a note of the pool. @return LIMIT (pool used up, or longer than
- * REEL_JOINED_MAX): the caller counts it */
+ * REEL_DOCUMENT_MAX): the caller counts it */
 SRS_MUST_CHECK enum srs_err dataplane_note(struct dataplane *dp, uint32_t recording, enum reel_frame_kind kind,
                                            uint8_t frame_flags, struct span bytes, uint64_t cookie);
 /** Close, seal FINAL with this reason, release the handle by the event. Streams must be removed before. */

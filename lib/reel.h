@@ -24,7 +24,8 @@
 #define REEL_EXTENSION_MAX    (REEL_COMMITMENT_SIZE + REEL_ORIGIN_SIZE)
 #define REEL_BODY_MAX         (REEL_SLOT_SIZE - REEL_CHUNK_HEADER_SIZE - REEL_TAG_SIZE - REEL_CRC_SIZE) /* 4012 */
 #define REEL_FRAME_HEADER_SIZE 12
-#define REEL_JOINED_MAX       65536	/* a reader joins MORE pieces up to this */
+#define REEL_JOINED_MAX       65536	/* a reader joins MORE pieces of media up to this */
+#define REEL_DOCUMENT_MAX     262144	/* and of documents up to this */
 #define REEL_STREAM_NONE      255	/* frames about the recording as a whole */
 #define REEL_DIGEST_SIZE      32
 
@@ -66,6 +67,7 @@ enum reel_frame_kind {
 	REEL_FRAME_DEVIATIONS = 20, /* JSON: what the metadata or SDP broke, by line, path and rule */
 	REEL_FRAME_BODY = 21,	/* another SIP body: content type, NUL, bytes */
 	REEL_FRAME_EVENT = 22,	/* JSON: what somebody did to the recording: paused, masked, ... by whom and why */
+	REEL_FRAME_RECEIPT = 23, /* JSON: number, time and fate of the METADATA that follows */
 };
 #define REEL_FRAME_MORE      0x80	/* further pieces of the same frame follow on this stream */
 #define REEL_FRAME_REDACTED  0x40	/* secrets in it were overwritten by '*' before framing */

@@ -3,6 +3,7 @@
 
     reel.py verify FILE... [--keys DIR] [--node-pub FILE] [--partial] [--json]
     reel.py dump FILE... [--keys DIR]         every slot; with keys, every frame
+    reel.py metadata FILE... --keys DIR       every metadata document with its number and time, as JSON
     reel.py grep HEX FILE... --keys DIR       where these bytes stand in opened bodies (also across joined pieces)
     reel.py flip FILE BIT [--repair]          change one bit, for tests; --repair makes the slot's crc right again
 
@@ -34,10 +35,10 @@ INTERRUPTED = 0x100
 KINDS = {0: "unused", 1: "container", 2: "chunk", 3: "envelope", 4: "seal"}
 SUITES = {1: AESGCM, 2: ChaCha20Poly1305}
 FRAME_KINDS = {1: "RTP", 2: "RTCP", 3: "GAP", 4: "MARK", 16: "DESCRIPTION", 17: "OFFER", 18: "ANSWER",
-               19: "METADATA", 20: "DEVIATIONS", 21: "BODY", 22: "EVENT"}
+               19: "METADATA", 20: "DEVIATIONS", 21: "BODY", 22: "EVENT", 23: "RECEIPT"}
 REASONS = ["none", "no_chunk", "disk_full", "write_error", "paused", "too_long", "6", "7"]
 MARKS = {1: "SSRC", 2: "SSRC_GONE", 3: "CLOCK_STEP", 4: "PAUSED", 5: "RESUMED", 6: "HIDDEN", 7: "SEAM"}
-JOINED_MAX = 65536
+JOINED_MAX, DOCUMENT_MAX = 65536, 262144
 
 
 class Damage(Exception):
@@ -388,7 +389,7 @@ class Joiner:
             need(frame.seq_ext == first.seq_ext, "pieces of a frame differ in seq_ext")
             frame = first._replace(data=first.data + frame.data, more=frame.more,
                                    redacted=first.redacted or frame.redacted)
-        need(len(frame.data) <= JOINED_MAX, "joined frame is too long")
+        need(len(frame.data) <= (JOINED_MAX if frame.kind < 16 else DOCUMENT_MAX), "joined frame is too long")
         if frame.more:
             self.held[frame.stream, frame.kind] = frame
             return None
@@ -723,7 +724,7 @@ class Vault:
                     whole = joiner.add(frame)
                     if whole and whole.kind == 1 and len(whole.data) >= 12:
                         counts[whole.stream, struct.unpack(">I", whole.data[8:12])[0], whole.seq_ext] += 1
-                    if whole and whole.kind in (16, 20):
+                    if whole and whole.kind in (16, 20, 22, 23):
                         self.check_json(part, no, whole)
             except Damage as e:
                 part.opened = False
@@ -880,6 +881,42 @@ def dump_part(vault, recording, part):
             print(f"  {row}")
 
 
+def whole_frames(vault, parts):
+    """Every frame of a recording, joined, with its part."""
+    for number in sorted(parts):
+        part, joiner = parts[number], Joiner()
+        if part.dek is None:
+            raise Damage(f"{part.recording.hex()} part {number} cannot be opened")
+        for no in sorted(part.chunks):
+            for frame in vault.frames(part, no):
+                whole = joiner.add(frame)
+                if whole:
+                    yield number, whole
+
+
+def metadata_versions(frames):
+    """A RECEIPT, then the METADATA of as many bytes; what stands there again is told once."""
+    rows, receipt = {}, None
+    for _, frame in frames:
+        if frame.kind == 23:
+            receipt = json.loads(frame.data)
+            rows.setdefault(receipt["version"], {**receipt, "document": None})
+        elif frame.kind == 19 and receipt and len(frame.data) == receipt["bytes"]:
+            rows[receipt["version"]].update(document=frame.data.decode("utf-8", "replace"), redacted=frame.redacted,
+                                            sha256=sha256(frame.data).hex())
+            receipt = None
+    return [rows[n] for n in sorted(rows)]
+
+
+def command_metadata(args):
+    vault = vault_of(args)
+    vault.verify()
+    json.dump({recording.hex(): metadata_versions(whole_frames(vault, parts))
+               for recording, parts in sorted(vault.recordings.items())}, sys.stdout, indent=1)
+    print()
+    return 1 if vault.report.damages else 0
+
+
 def command_grep(args):
     needle = bytes.fromhex(args.hex)
     vault = vault_of(args)
@@ -924,13 +961,14 @@ def command_flip(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, function in (("verify", command_verify), ("dump", command_dump), ("grep", command_grep)):
+    for name, function in (("verify", command_verify), ("dump", command_dump), ("metadata", command_metadata),
+                           ("grep", command_grep)):
         p = commands.add_parser(name)
         p.set_defaults(function=function)
         if name == "grep":
             p.add_argument("hex")
         p.add_argument("file", nargs="+")
-        p.add_argument("--keys", metavar="DIR", help="keystore folder", required=name == "grep")
+        p.add_argument("--keys", metavar="DIR", help="keystore folder", required=name in ("grep", "metadata"))
         p.add_argument("--node-pub", metavar="FILE", help="the node's public key (default: node.pub of --keys)")
         p.add_argument("--partial", action="store_true", help="other files of these recordings exist")
         if name == "verify":

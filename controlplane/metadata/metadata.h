@@ -102,6 +102,16 @@ void metadata_free(struct metadata *m);	/* accepts NULL */
  */
 SRS_MUST_CHECK enum srs_err metadata_apply(struct metadata **state, struct metadata *update);
 
+/**
+ * Is `update` about this communication session? A complete document is about all. A partial one is when it names the
+ * session, or a group, stream or participant of it; when it names nothing of any session that is known, it is about all.
+ *
+ * @param state      before the update is applied; NULL: nothing yet
+ * @param cs_id_max  octets of an id that count: the caller may have cut it
+ */
+bool metadata_speaks_of(const struct metadata *state, const struct metadata *update, const char *cs_id,
+                        size_t cs_id_max);
+
 /** Which m-line labels are not named by any stream, which streams name no m-line: added to m's deviations. */
 void metadata_check_labels(struct metadata *m, const char *const *labels, unsigned int n_labels);
 

@@ -539,8 +539,7 @@ session_free(struct session *s)
 		free(s->recordings[i]);
 	timer_release(&s->due);
 	metadata_free(s->metadata);
-	free((void *)(uintptr_t)s->metadata_raw.bytes);
-	free(s->metadata_deviations);
+	session_document_free(&s->document);
 	free(s->offer_deviations);
 	free(s->offer_sdp);
 	free(s->answer_sdp);

@@ -105,7 +105,8 @@ note(struct session *s, struct session_recording *only, enum reel_frame_kind kin
 		memcpy(copy, bytes.bytes, bytes.len);
 	copy[bytes.len] = '\0';
 	/* before it becomes a frame, no key and no credential is left in it (docs/format.md) */
-	if (kind != REEL_FRAME_DESCRIPTION && kind != REEL_FRAME_DEVIATIONS && offer_redact(copy, bytes.len) != 0)
+	if (kind != REEL_FRAME_DESCRIPTION && kind != REEL_FRAME_DEVIATIONS && kind != REEL_FRAME_RECEIPT &&
+	    offer_redact(copy, bytes.len) != 0)
 		flags = REEL_FRAME_REDACTED;
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
@@ -137,10 +138,7 @@ session_note_all(struct session *s, struct session_recording *only)
 	session_note_offer(s, only);
 	if (s->offer_deviations != NULL)
 		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->offer_deviations));
-	if (s->metadata_raw.len != 0)
-		session_note(s, only, REEL_FRAME_METADATA, s->metadata_raw);
-	if (s->metadata_deviations != NULL)
-		session_note(s, only, REEL_FRAME_DEVIATIONS, span_of_text(s->metadata_deviations));
+	session_metadata_note(s, only);
 	if (s->answer_sdp != NULL)
 		note(s, only, REEL_FRAME_ANSWER, span_of_text(s->answer_sdp), s->answer_redacted);
 }

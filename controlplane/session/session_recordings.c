@@ -60,6 +60,7 @@ recording_open(struct session *s, unsigned int i, const char *cs_id)
 		return err;
 	}
 	s->recordings[i] = r;
+	s->document.elsewhere &= (uint16_t)~(1u << i);
 	return SRS_OK;
 }
 

@@ -85,12 +85,10 @@ take_over(struct session *s)
 	s->took_over = true;
 	s->holds = old->holds;
 	s->metadata = old->metadata;
-	s->metadata_raw = old->metadata_raw;
-	s->metadata_deviations = old->metadata_deviations;
+	s->document = old->document;
 	s->n_deviations += old->n_deviations;
 	old->metadata = NULL;
-	old->metadata_raw = (struct span){ 0 };
-	old->metadata_deviations = NULL;
+	old->document = (struct session_document){ 0 };
 }
 
 static void

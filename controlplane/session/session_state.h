@@ -146,6 +146,15 @@ struct session_dropped {
 	unsigned int mline;
 };
 
+/* The newest metadata document. */
+struct session_document {
+	uint32_t version;		/* documents of this recording session are counted from 1; 0: none yet */
+	struct span raw;		/* owned, struck out; a NUL stands behind it */
+	char *receipt;			/* JSON: number, time, fate; NULL: none */
+	char *deviations;		/* JSON; NULL: none */
+	uint16_t elsewhere;		/* recordings that it says nothing of: a bit for each */
+};
+
 struct session {
 	struct sessions *all;
 	struct dialog *dialog;	/* NULL when over or refused */
@@ -167,8 +176,8 @@ struct session {
 	struct session_stream *streams[SESSION_STREAMS_MAX];
 	enum srs_err refused;	/* why the data plane refused */
 	struct metadata *metadata;
-	struct span metadata_raw;	/* newest document, owned, struck out */
-	char *metadata_deviations, *offer_deviations;	/* JSON of the newest documents; NULL: none */
+	struct session_document document;
+	char *offer_deviations;	/* JSON of what the newest offer broke; NULL: nothing */
 	char *offer_sdp, *answer_sdp;	/* struck out: no key is in them */
 	bool offer_redacted, answer_redacted;
 	struct session_policy policy;
@@ -363,8 +372,11 @@ void session_idle_check(struct session *s, uint64_t second);
 void session_idle_answered(struct session *s);
 
 /* ---- session_metadata.c ---- */
-/** Read sessions.body's metadata and bring the model up to date; notes go to recordings that are open. */
+/** Read sessions.body's metadata and bring the model up to date; notes go to the open recordings that it speaks of. */
 void session_metadata_take(struct session *s);
+/** The newest document with its receipt, as a recording that opens now has to have it. */
+void session_metadata_note(struct session *s, struct session_recording *only);
+void session_document_free(struct session_document *d);
 /** Has this communication session ended, as far as metadata says? */
 bool session_cs_is_over(const struct session *s, const char *cs_id);
 

@@ -16,6 +16,7 @@ static const char help[] =
         "Recordings\n"
         "  recordings ls                    list them, newest first [--state S] [--text T] [--limit N]\n"
         "  recordings show ID|FILE          one recording: who, when, which streams, what is missing, is it intact\n"
+        "                                   --metadata-history: every metadata document that it holds\n"
         "  export ID|FILE --format F --output PATH\n"
         "                                   wav: decoded audio, a channel a stream; reel: still sealed;\n"
         "                                   pcapng: the RTP packets\n"
@@ -43,7 +44,7 @@ static const char help[] =
 
 enum option_long {
 	OPT_CONFIG = 256, OPT_ENV, OPT_SET, OPT_NODE_PUB, OPT_JSON, OPT_QUIET, OPT_FORMAT, OPT_OUTPUT, OPT_STATE,
-	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
+	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_HISTORY, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
 };
 
 static const struct option options[] = {
@@ -62,6 +63,7 @@ static const struct option options[] = {
 	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "stream", required_argument, NULL, OPT_STREAM },
 	{ "rebuild", no_argument, NULL, OPT_REBUILD },
+	{ "metadata-history", no_argument, NULL, OPT_HISTORY },
 	{ "no-keys", no_argument, NULL, OPT_NO_KEYS },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
@@ -130,6 +132,9 @@ take_options(int argc, char **argv)
 		case OPT_NO_KEYS:
 			tool.no_keys = true;
 			break;
+		case OPT_HISTORY:
+			tool.history = true;
+			break;
 		case OPT_VERSION:
 			puts("capstan " SRS_VERSION);
 			exit(TOOL_OK);
@@ -194,7 +199,7 @@ run_command(char **words, int n)
 	if (strcmp(noun, "recordings") == 0 && strcmp(verb, "ls") == 0 && n == 2)
 		return command_recordings_ls(&tool);
 	if (strcmp(noun, "recordings") == 0 && strcmp(verb, "show") == 0 && n == 3)
-		return command_recordings_show(&tool, words[2]);
+		return tool.history ? command_recordings_history(&tool, words[2]) : command_recordings_show(&tool, words[2]);
 	if (strcmp(noun, "export") == 0 && n == 2)
 		return command_export(&tool, words[1]);
 	if (strcmp(noun, "verify") == 0 && n <= 2)

@@ -404,6 +404,7 @@ deliver(struct playing *p, const struct tape_chunk *c, const struct reel_frame *
 {
 	bool documents = (c->head.flags & REEL_CHUNK_DOCUMENTS) != 0;
 	struct joining *j = &p->streams[documents][f->stream];
+	size_t max = documents ? REEL_DOCUMENT_MAX : REEL_JOINED_MAX;
 	struct tape_frame out = { .part = c->head.part, .chunk_no = c->head.chunk_no, .frame = *f, .documents = documents };
 
 	if (j->len == 0 && !(f->flags & REEL_FRAME_MORE)) {
@@ -411,8 +412,8 @@ deliver(struct playing *p, const struct tape_chunk *c, const struct reel_frame *
 		return true;
 	}
 	if (j->bytes == NULL)
-		j->bytes = malloc(REEL_JOINED_MAX);
-	if (j->bytes == NULL || j->len + f->bytes.len > REEL_JOINED_MAX) {
+		j->bytes = malloc(max);
+	if (j->bytes == NULL || j->len + f->bytes.len > max) {
 		j->len = 0;
 		return false;
 	}

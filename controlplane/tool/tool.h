@@ -32,7 +32,7 @@ struct tool {
 	const char *format, *output;
 	const char *state, *text, *limit;
 	const char *by, *reason, *stream;	/* of commands to a session */
-	bool rebuild, no_keys;
+	bool rebuild, no_keys, history;
 };
 
 /** "capstan: " and a sentence on stderr; with --json also {"error": ...} on stdout. @return `status` */
@@ -66,6 +66,7 @@ void tool_progress_end(struct tool_progress *p);
 
 int command_recordings_ls(struct tool *t);
 int command_recordings_show(struct tool *t, const char *name);
+int command_recordings_history(struct tool *t, const char *name);
 int command_export(struct tool *t, const char *name);
 int command_verify(struct tool *t, const char *name);	/* NULL: the whole vault */
 int command_fsck(struct tool *t);

@@ -309,7 +309,7 @@ class Call:
     """A recording session of ours: INVITE, ACK, and a socket that sends its RTP from where the offer says."""
 
     def __init__(self, recorder, call_id, labels=("1", "2"), names=("Alice", "Bob"), transport="udp", extra=(), codec="0 PCMU/8000",
-                 lines=RECORDING_LINES, beside=None):
+                 lines=RECORDING_LINES, beside=None, metadata=None):
         self.recorder, self.call_id, self.cseq = recorder, call_id, 1
         self.client = Client(recorder.port, transport) if beside is None else \
             Client(recorder.port, transport, local_port=0, address=beside.client.address)	# another port of that host
@@ -318,8 +318,9 @@ class Call:
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             s.bind((recorder.host, 0))
             self.sockets.append(s)
-        offer = sdp(recorder.host, [(s.getsockname()[1], label) for s, label in zip(self.sockets, labels)], extra=extra, codec=codec)
-        self.invite = invite(self.client, call_id, offer, rs_metadata(names, labels) if names else None, lines=lines)
+        self.offer = sdp(recorder.host, [(s.getsockname()[1], label) for s, label in zip(self.sockets, labels)], extra=extra, codec=codec)
+        metadata = metadata or (rs_metadata(names, labels) if names else None)
+        self.invite = invite(self.client, call_id, self.offer, metadata, lines=lines)
         self.answer = self.client.ask(self.invite)
         self.media = []
         if self.answer is not None:

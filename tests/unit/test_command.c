@@ -49,16 +49,16 @@ a_document_is_cut_into_pieces_and_comes_back_whole(void **state)
 static void
 too_long_or_too_many_documents_are_refused_and_cost_nothing(void **state)
 {
-	static uint8_t bytes[REEL_JOINED_MAX + 1];
+	static uint8_t bytes[REEL_DOCUMENT_MAX + 1];
 	struct command_pool pool;
 	struct command *c;
 
-	assert_int_equal(command_pool_create(&pool, 2, 18), SRS_OK);
+	assert_int_equal(command_pool_create(&pool, 2, 69), SRS_OK);
 	c = command_take(&pool, COMMAND_NOTE);
 	assert_non_null(c);
 	assert_int_equal(command_note_fill(&pool, c, REEL_FRAME_BODY, span_of(bytes, sizeof(bytes))), SRS_ERR_LIMIT);
-	assert_int_equal(pool.n_notes_free, 18);
-	assert_int_equal(command_note_fill(&pool, c, REEL_FRAME_BODY, span_of(bytes, REEL_JOINED_MAX)), SRS_OK);
+	assert_int_equal(pool.n_notes_free, 69);
+	assert_int_equal(command_note_fill(&pool, c, REEL_FRAME_BODY, span_of(bytes, REEL_DOCUMENT_MAX)), SRS_OK);
 	command_give(&pool, c);
 	c = command_take(&pool, COMMAND_NOTE);
 	assert_non_null(c);

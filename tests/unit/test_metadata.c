@@ -810,10 +810,52 @@ every_document_of_the_corpus_gives_what_its_index_says(void **state)
 	assert_true(n >= 46);
 }
 
+/* A bit for each of cs-1, cs-2. */
+static unsigned int
+about(const struct metadata *state, const char *elements)
+{
+	char text[1024];
+	struct metadata *m;
+	unsigned int bits;
+
+	(void)snprintf(text, sizeof(text), RFC_ROOT "<datamode>partial</datamode>%s</recording>", elements);
+	m = parse_text(text);
+	bits = (unsigned int)metadata_speaks_of(state, m, "cs-1", 127) |
+	       (unsigned int)metadata_speaks_of(state, m, "cs-2", 127) << 1;
+	metadata_free(m);
+	return bits;
+}
+
+static void
+a_partial_document_is_about_the_sessions_that_it_names(void **state)
+{
+	struct metadata *m = parse_text(RFC_ROOT
+		"<group group_id='g'/><session session_id='cs-1'><group-ref>g</group-ref></session><session session_id='cs-2'/>"
+		"<participant participant_id='p1'/><participant participant_id='p2'/><participant participant_id='p3'/>"
+		"<stream stream_id='s1' session_id='cs-1'/><stream stream_id='s2' session_id='cs-2'/>"
+		"<participantsessionassoc participant_id='p1' session_id='cs-1'/>"
+		"<participantstreamassoc participant_id='p2'><send>s2</send></participantstreamassoc></recording>");
+
+	assert_int_equal(about(m, "<session session_id='cs-1'><stop-time>2026-01-01T00:00:00Z</stop-time></session>"), 1);
+	assert_int_equal(about(m, "<group group_id='g'/>"), 1);
+	assert_int_equal(about(m, "<participant participant_id='p1'><nameID aor='sip:a@example.com'/></participant>"), 1);
+	assert_int_equal(about(m, "<participant participant_id='p2'><nameID aor='sip:b@example.com'/></participant>"), 2);
+	assert_int_equal(about(m, "<stream stream_id='s2'><label>9</label></stream>"), 2);
+	assert_int_equal(about(m, "<participantstreamassoc participant_id='p3'><recv>s1</recv></participantstreamassoc>"), 1);
+	assert_int_equal(about(m, "<session session_id='cs-3'/>"), 0);
+	assert_int_equal(about(m, "<session session_id='cs-1'/><session session_id='cs-2'/>"), 3);
+	/* of nothing that is known: about all */
+	assert_int_equal(about(m, "<participant participant_id='p3'><nameID aor='sip:c@example.com'/></participant>"), 3);
+	assert_int_equal(about(m, ""), 3);
+	assert_int_equal(about(NULL, "<participant participant_id='p1'/>"), 3);
+	metadata_free(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_partial_document_is_about_the_sessions_that_it_names),
 		cmocka_unit_test(complete_document_is_read_whole_and_without_deviation),
 		cmocka_unit_test(extension_elements_are_kept_verbatim_and_stand_alone),
 		cmocka_unit_test(labels_lead_to_senders_and_session),

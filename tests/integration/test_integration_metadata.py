@@ -1,0 +1,76 @@
+"""Metadata through time: every version is kept whole, with its number and time, and both readers give it back."""
+
+import hashlib
+import json
+import time
+
+from metadata import Talk, document, group, in_session, participant, sends, session, stream
+from recorder import check
+
+ANN_AND_BOB = document(group("g"), session("cs", group="g", start="2026-01-01T10:00:00Z"), participant("Ann"), participant("Bob"),
+                       stream("s1", "cs", "1"), stream("s2", "cs", "2"), in_session("Ann", "cs"), in_session("Bob", "cs"),
+                       sends("Ann", "s1"), sends("Bob", "s2"))
+
+
+def histories(recorder):
+    """{recording: versions} as the tool and as reel.py tell them."""
+    status, out = recorder.reel_py("metadata", "--keys", recorder.settings["keys.path"])
+    check(status == 0, f"reel.py metadata: {out[-400:]}")
+    theirs = json.loads(out)
+    ours = {row["id"]: recorder.tool("recordings", "show", row["id"], "--metadata-history", "--json")["metadata"]
+            for row in recorder.recordings()}
+    check(set(ours) == set(theirs), f"{set(ours)} and {set(theirs)}")
+    for recording, versions in ours.items():
+        for a, b in zip(versions, theirs[recording], strict=True):
+            for name in ("version", "received_wall_ns", "bytes", "datamode", "applied", "reason", "document"):
+                check(a.get(name) == b[name], f"{name}: {a.get(name)!r} and {b[name]!r}")
+    return ours
+
+
+def test_every_version_of_metadata_is_kept_with_its_time(context):
+    sent = [ANN_AND_BOB,
+            document(participant("Bob").replace("<name>Bob<", "<name>Robert<"), datamode="partial"),
+            document(sends("Nobody", "s9"), datamode="partial"),
+            b"<recording xmlns='urn:ietf:params:xml:ns:recording:1'><broken",
+            document(session("cs", stop="2026-01-01T10:05:00Z"), datamode="partial")]
+    with context.recorder() as r:
+        call = Talk(r, "history", sent[0])
+        check(call.status == 200, f"INVITE got {call.status}")
+        begun = time.time_ns()
+        check(call.update(sent[1]) == 200, "UPDATE")
+        check(call.info(sent[2]) == 200, "INFO")
+        check(call.reinvite(sent[3]).status == 200, "re-INVITE")
+        check(call.update(sent[4]) == 200, "UPDATE")
+        ended = time.time_ns()
+        check(call.bye() == 200, "BYE")
+        row = r.wait_sealed(1)[0]
+        versions = histories(r)[row["id"]]
+        check([v["version"] for v in versions] == [1, 2, 3, 4, 5], f"versions: {versions}")
+        check([v["document"].encode() for v in versions] == sent, "the documents are not what was sent")
+        check([v["applied"] for v in versions] == [True, True, False, False, True], f"applied: {versions}")
+        check([v["datamode"] for v in versions] == ["complete", "partial", "partial", "", "partial"], f"modes: {versions}")
+        times = [v["received_wall_ns"] for v in versions]
+        check(times == sorted(times) and begun <= times[1] and times[4] <= ended, f"times: {times}")
+        check("complete" in versions[2]["reason"] and versions[3]["reason"], f"reasons: {versions}")
+        names = [p["name"] for p in r.tool("recordings", "show", row["id"], "--json")["participants"]]
+        check(names == ["Ann", "Robert"], f"participants: {names}")
+        call.close()
+
+
+def test_documents_of_more_than_64_kib_are_kept_whole(context):
+    def grown(n):	# comments, so that no item is counted
+        return ANN_AND_BOB + b"<!--" + hashlib.sha256(b"x").hexdigest().encode() * (n // 64) + b"-->"
+    sent = [grown(70_000), grown(200_000), grown(260_000)]
+    with context.recorder() as r:
+        call = Talk(r, "large", sent[0], transport="tcp")
+        check(call.status == 200, f"INVITE got {call.status}")
+        for d in sent[1:]:
+            status = call.update(d)
+            check(status == 200, f"UPDATE of {len(d)} bytes got {status}")
+        check(call.bye() == 200, "BYE")
+        row = r.wait_sealed(1)[0]
+        versions = histories(r)[row["id"]]
+        check([v["document"].encode() for v in versions] == sent, f"kept: {[len(v['document']) for v in versions]}")
+        check(all(v["applied"] for v in versions), f"applied: {[v['reason'] for v in versions]}")
+        check(r.metrics()["session_notes_lost"] == 0, "documents were lost")
+        call.close()
