@@ -463,6 +463,23 @@ text_is_token(const char *text)
 	return true;
 }
 
+/* A host that is made of hexadecimal digits and two or more colons (RFC 5118 §4.2). */
+static bool
+host_is_bare_ipv6(const char *uri)
+{
+	const char *host = strrchr(uri, '@') != NULL ? strrchr(uri, '@') : strchr(uri, ':');
+	unsigned int n_colons = 0;
+
+	if (host == NULL || (strncasecmp(uri, "sip:", 4) != 0 && strncasecmp(uri, "sips:", 5) != 0))
+		return false;
+	for (host++; *host != '\0' && *host != ';' && *host != '?'; host++) {
+		n_colons += *host == ':';
+		if (*host != ':' && *host != '.' && !isxdigit((unsigned char)*host))
+			return false;
+	}
+	return n_colons >= 2;
+}
+
 /* "METHOD uri SIP/2.0", single blanks only (RFC 3261 §7.1). False: not even the shape of a request. */
 static bool
 request_line_read(struct message *m, char *line)
@@ -484,6 +501,8 @@ request_line_read(struct message *m, char *line)
 		refuse(m, 400, "the method is no token");
 	if (strpbrk(uri, " <>\"") != NULL || *uri == '\0')
 		refuse(m, 400, "the Request-URI holds blanks, quotes or angle brackets");
+	else if (host_is_bare_ipv6(uri))
+		refuse(m, 400, "an IPv6 address in the Request-URI needs brackets");
 	return true;
 }
 
@@ -538,10 +557,14 @@ values_read(struct message *m)
 	if (err)
 		return err;
 	m->call_id = message_value(m, "Call-ID");
-	if (m->call_id[0] == '\0' || !cseq_read(m))
-		return SRS_ERR_INVALID;
-	if (message_value(m, "From")[0] == '\0' || message_value(m, "To")[0] == '\0')
-		return SRS_ERR_INVALID;
+	if (!cseq_read(m) || m->call_id[0] == '\0' || message_value(m, "From")[0] == '\0' ||
+	    message_value(m, "To")[0] == '\0') {
+		if (m->status != 0)
+			return SRS_ERR_INVALID;
+		if (m->cseq_method[0] == '\0')
+			m->cseq_method = m->method;
+		refuse(m, 400, "From, To, Call-ID and CSeq must stand there and be readable");	/* RFC 4475 §3.3.1 */
+	}
 	if (n_lines(m, "Call-ID") != 1 || n_lines(m, "CSeq") != 1)
 		refuse(m, 400, "Call-ID and CSeq must stand there once");
 	if (m->status == 0 && strcmp(m->cseq_method, m->method) != 0)

@@ -123,10 +123,16 @@ response_head(const struct message *m, const struct conn_path *from, const char 
 			fprintf(f, "Via: %s\r\n", m->headers[i].value);
 		is_top = false;
 	}
-	fprintf(f, "From: %s\r\n", message_value(m, "From"));
-	fprintf(f, "To: %s%s%s\r\n", message_value(m, "To"), m->to_tag[0] == '\0' ? ";tag=" : "",
-	        m->to_tag[0] == '\0' ? to_tag : "");
-	fprintf(f, "Call-ID: %s\r\nCSeq: %s\r\n", m->call_id, message_value(m, "CSeq"));
+	/* a request that lacks one of them still hears what was wrong */
+	if (message_has(m, "From"))
+		fprintf(f, "From: %s\r\n", message_value(m, "From"));
+	if (message_has(m, "To"))
+		fprintf(f, "To: %s%s%s\r\n", message_value(m, "To"), m->to_tag[0] == '\0' ? ";tag=" : "",
+		        m->to_tag[0] == '\0' ? to_tag : "");
+	if (m->call_id[0] != '\0')
+		fprintf(f, "Call-ID: %s\r\n", m->call_id);
+	if (message_has(m, "CSeq"))
+		fprintf(f, "CSeq: %s\r\n", message_value(m, "CSeq"));
 	if (message_has(m, "Timestamp"))
 		fprintf(f, "Timestamp: %s\r\n", message_value(m, "Timestamp"));
 	if (fclose(f) != 0) {

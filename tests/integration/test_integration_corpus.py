@@ -6,6 +6,7 @@ import os
 import random
 import re
 import socket
+import tempfile
 import time
 import xml.etree.ElementTree
 import zlib
@@ -13,9 +14,11 @@ import zlib
 import yaml
 
 import sip_client as sip
+from certificates import Authority
 from capture import udp_payloads
 from recorder import CORPUS, ROOT, check
 
+TRANSPORTS = ("udp", "tcp", "tls")
 WORKERS = 24
 QUIET_S = 0.7		# how long "no answer" is waited for; nothing here may depend on a transaction timer
 
@@ -42,9 +45,17 @@ def report(findings, what):
     check(not findings, f"{len(findings)} of {what}: " + "; ".join(findings[:25]))
 
 
+def by_transport(value, transport):
+    """What a row says, where it tells transports apart: TLS is a stream as TCP is."""
+    return value["udp" if transport == "udp" else "tcp"] if isinstance(value, dict) else value
+
+
 def expected(row, transport):
-    status = row["status"]
-    return status.get(transport) if isinstance(status, dict) else status
+    return by_transport(row["status"], transport)
+
+
+def dial(recorder, transport, **more):
+    return sip.Client(recorder.tls_port if transport == "tls" else recorder.port, transport, **more)
 
 
 def answer_faults(row, transport, answer, offer=b""):
@@ -103,8 +114,7 @@ def participants_faults(recorder, call_id, row, transport):
         return [f"not sealed: {[r['state'] for r in rows]}"]
     out = []
     for key in ("participants", "streams"):
-        want = row.get(key)
-        want = want[transport] if isinstance(want, dict) else want
+        want = by_transport(row.get(key), transport)
         if want is not None and max(len(r[key]) for r in rows) != want:
             out.append(f"{[len(r[key]) for r in rows]} {key} instead of {want}")
     if len(rows) != row.get("recordings", 1):
@@ -117,11 +127,11 @@ def play_dialog(recorder, name, rows, transport):
     found = []
     invited = None		# the last INVITE as sent, and its answer
     tag, cseq = "", 0
-    with sip.Client(recorder.port, transport, local_port=sip.sent_by_port(content("sip", rows[0]["file"]))) as client:
+    with dial(recorder, transport, local_port=sip.sent_by_port(content("sip", rows[0]["file"]))) as client:
         for row in rows:
             data = sip.with_branch_suffix(content("sip", row["file"]), f"{transport}{zlib.crc32(name.encode())}")
             data = sip.with_header(data, "Call-ID", "i", call_id)
-            if transport == "tcp":
+            if transport != "udp":
                 data = sip.with_length(data)
             m = sip.Message(data)
             if re.search(r";\s*tag=", m.header("To", "t")) and tag:
@@ -158,7 +168,7 @@ def play_dialog(recorder, name, rows, transport):
 
 def play_offer(recorder, row, transport, kind, body, call_id):
     """An INVITE of ours around a body or an offer of the corpus; BYE when it was accepted."""
-    with sip.Client(recorder.port, transport) as client:
+    with dial(recorder, transport) as client:
         data = sip.request(client, "INVITE", call_id, 1, lines=["Require: siprec", f"Content-Type: {kind}"], body=body)
         answer = client.ask(data)
         found = answer_faults(row, transport, answer, body)
@@ -205,7 +215,7 @@ def play_torture(recorder, row, transport):
         # several share branch and sent-by: the second would be a retransmission of the first (RFC 3261 §17.2.3)
         data = sip.with_branch_suffix(data, f"{zlib.crc32(row['file'].encode())}")
     try:
-        with sip.Client(recorder.port, transport, local_port=sip.sent_by_port(data)) as client:
+        with dial(recorder, transport, local_port=sip.sent_by_port(data)) as client:
             client.send(data if transport == "udp" else sip.with_length(data))
             answer = client.final(wait_s=QUIET_S if expected(row, transport) in ("none", "any") else 3)
             if answer is not None and sip.Message(data).method == "INVITE":
@@ -223,10 +233,10 @@ def test_corpus_messages(context):
     for name in os.listdir(os.path.join(CORPUS, "sip")):
         known = [r["file"] for r in rows["sip"] + rows["bodies"]]
         check(name in known, f"sip/{name} has no row in corpus.yaml")
-    with context.recorder(srtp__sdes_unprotected="allow") as r:
-        jobs = [(play_dialog, r, name, steps, t) for name, steps in dialogs_of(rows["sip"]).items() for t in ("udp", "tcp")]
-        jobs += [(play_body, r, row, t) for row in rows["bodies"] for t in ("udp", "tcp")]
-        jobs += [(play_sdp, r, row, t) for row in rows["sdp"] for t in ("udp", "tcp")]
+    with tempfile.TemporaryDirectory() as folder, context.recorder(srtp__sdes_unprotected="allow", **Authority(folder).settings()) as r:
+        jobs = [(play_dialog, r, name, steps, t) for name, steps in dialogs_of(rows["sip"]).items() for t in TRANSPORTS]
+        jobs += [(play_body, r, row, t) for row in rows["bodies"] for t in TRANSPORTS]
+        jobs += [(play_sdp, r, row, t) for row in rows["sdp"] for t in TRANSPORTS]
         findings = in_parallel(jobs)
         findings += options_faults(r, "the corpus")
         not_yet = sum("not_yet" in row for part in ("sip", "bodies", "sdp", "torture") for row in rows[part])
@@ -242,8 +252,8 @@ def test_corpus_messages(context):
 def test_corpus_torture(context):
     rows = table(context)
     findings = []
-    for transport in ("udp", "tcp"):	# a recorder each: the same branch again would be a retransmission
-        with context.recorder() as r:
+    for transport in TRANSPORTS:	# a recorder each: the same branch again would be a retransmission
+        with tempfile.TemporaryDirectory() as folder, context.recorder(**Authority(folder).settings()) as r:
             findings += in_parallel([(play_torture, r, row, transport) for row in rows["torture"]])
             check(r.process.poll() is None, f"the recorder died: {r.log_tail()}")
     report(findings, "torture messages differ from corpus.yaml")
@@ -257,18 +267,19 @@ def test_corpus_nist_torture(context):
         text = (case.text or "").strip("\n")
         messages.append(re.sub(r"\r?\n", "\r\n", text).encode("utf-8") + b"\r\n\r\n")
     check(len(messages) > 100, f"only {len(messages)} messages in the file")
-    with context.recorder() as r:
+    with tempfile.TemporaryDirectory() as folder, context.recorder(**Authority(folder).settings()) as r:
         with sip.Client(r.port) as client:
             for data in messages:
                 client.send(data)
                 if client.transport == "udp":
                     client.receive(0.002)
-        for data in messages:
-            with sip.Client(r.port, "tcp") as client:
-                try:
-                    client.send(data)
-                except OSError:
-                    pass	# it closed on what came before
+        for transport in ("tcp", "tls"):
+            for data in messages:
+                with dial(r, transport) as client:
+                    try:
+                        client.send(data)
+                    except OSError:
+                        pass	# it closed on what came before
         check(not options_faults(r, "them"), f"no 200 to OPTIONS after them: {r.log_tail()}")
         check(r.process.poll() is None, f"the recorder died: {r.log_tail()}")
 

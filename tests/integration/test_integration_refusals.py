@@ -3,9 +3,11 @@
 import os
 import socket
 import subprocess
+import tempfile
 import time
 
 import sip_client as sip
+from certificates import Authority
 from recorder import check
 
 BODY_MAX = 16384
@@ -76,6 +78,29 @@ def test_malformed_and_unwanted_sip(context):
             check("siprec" in answer.header("Supported") and "INVITE" in answer.header("Allow"), f"{answer.head}")
         check(r.get("/api/v1/sessions")[1]["sessions"] == [], "a refused INVITE left a session")
         check(r.recordings() == [], "a refused INVITE left a recording")
+
+
+def test_a_length_that_is_too_short_ends_a_stream(context):
+    """What is behind the announced end is the next message, and it is none: 400 to what can be answered, then the end."""
+    with tempfile.TemporaryDirectory() as folder, context.recorder(**Authority(folder).settings()) as r:
+        for transport, port in (("tcp", r.port), ("tls", r.tls_port)):
+            offer = sip.sdp(r.host, [(20000, "1")])
+            with sip.Client(port, transport) as c:
+                data = sip.invite(c, f"cut-{transport}@refusals", offer).replace(f"Content-Length: {len(offer)}".encode(), b"Content-Length: 4")
+                answer = c.ask(data + b"\r\n\r\n")
+                check(answer is not None and answer.status == 400, f"{transport}: {answer.status if answer else 'no answer'}")
+                c.socket.settimeout(5)
+                try:
+                    rest = c.socket.recv(4096)
+                except ConnectionResetError:
+                    rest = b""
+                check(rest == b"", f"{transport}: the connection lives on behind a wrong length: {rest[:80]}")
+            with sip.Client(port, transport) as c:	# without any length a stream cannot be framed: 400 and the end
+                data = sip.invite(c, f"none-{transport}@refusals", offer).replace(f"Content-Length: {len(offer)}\r\n".encode(), b"")
+                answer = c.ask(data)
+                check(answer is not None and answer.status == 400 and "Content-Length" in answer.header("Warning"),
+                      f"{transport}: {answer.status if answer else 'no answer'} without a length")
+        check(r.recordings() == [], "a call whose offer was cut was recorded")
 
 
 def test_lenient_with_what_real_clients_leave_out(context):
