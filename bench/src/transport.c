@@ -129,7 +129,9 @@ tls_prepare(struct transport *t, const struct transport_spec *spec)
 		return false;
 	if (numeric)	/* an address is no name to ask for (RFC 6066 §3) */
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(t->tls), name) == 1;
-	return SSL_set_tlsext_host_name(t->tls, name) == 1 && SSL_set1_host(t->tls, name) == 1;
+	/* what SSL_set_tlsext_host_name() is; its cast takes the const away, which clang does not let pass */
+	return SSL_ctrl(t->tls, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)name) == 1 &&
+	       SSL_set1_host(t->tls, name) == 1;
 }
 
 static bool
