@@ -1,40 +1,11 @@
 #include "lib/json.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-#define DIGITS_MAX 20	/* of 2^64 */
-
-/* Room for `n` octets and a NUL. */
-static bool
-reserve(struct json *j, size_t n)
-{
-	size_t room = j->room;
-	char *grown;
-
-	if (j->failed)
-		return false;
-	if (j->len + n < room)
-		return true;
-	while (j->len + n >= room)
-		room *= 2;
-	grown = realloc(j->text, room);
-	if (grown == NULL) {
-		j->failed = true;
-		return false;
-	}
-	j->text = grown;
-	j->room = room;
-	return true;
-}
 
 static void
 put(struct json *j, const char *bytes, size_t n)
 {
-	if (!reserve(j, n))
-		return;
-	memcpy(j->text + j->len, bytes, n);
-	j->len += n;
+	page_put(&j->page, bytes, n);
 }
 
 static void
@@ -65,7 +36,9 @@ put_quoted(struct json *j, const char *text)
 static void
 member(struct json *j, const char *name)
 {
-	if (!j->failed && j->len != 0 && j->text[j->len - 1] != '{' && j->text[j->len - 1] != '[')
+	const struct page *p = &j->page;
+
+	if (!p->failed && p->len != 0 && p->text[p->len - 1] != '{' && p->text[p->len - 1] != '[')
 		put(j, ",", 1);
 	if (name == NULL)
 		return;
@@ -76,8 +49,7 @@ member(struct json *j, const char *name)
 void
 json_begin(struct json *j, size_t room)
 {
-	*j = (struct json){ .text = malloc(room + 1), .room = room + 1 };
-	j->failed = j->text == NULL;
+	page_begin(&j->page, room);
 }
 
 void
@@ -116,15 +88,8 @@ json_text(struct json *j, const char *name, const char *text)
 void
 json_number(struct json *j, const char *name, uint64_t n)
 {
-	char digits[DIGITS_MAX];
-	size_t at = sizeof(digits);
-
 	member(j, name);
-	do {
-		digits[--at] = (char)('0' + n % 10);
-		n /= 10;
-	} while (n != 0);
-	put(j, digits + at, sizeof(digits) - at);
+	page_number(&j->page, n);
 }
 
 void
@@ -137,14 +102,5 @@ json_bool(struct json *j, const char *name, bool b)
 char *
 json_end(struct json *j)
 {
-	char *text = j->text;
-
-	if (j->failed) {
-		free(text);
-		text = NULL;
-	} else {
-		text[j->len] = '\0';
-	}
-	*j = (struct json){ .failed = true };
-	return text;
+	return page_end(&j->page);
 }

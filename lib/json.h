@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/page.h"
+
 struct json {
-	char *text;	/* malloc'd; NULL once memory was short: then nothing more is written */
-	size_t len, room;
-	bool failed;
+	struct page page;
 };
 
 /** Ready to write; without memory the end says so. */

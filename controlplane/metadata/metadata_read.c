@@ -7,6 +7,7 @@
 
 #include <libxml/parser.h>
 
+#include "controlplane/metadata/metadata_arena.h"
 #include "controlplane/metadata/metadata_scan.h"
 #include "controlplane/metadata/metadata_xml.h"
 
@@ -745,9 +746,12 @@ metadata_parse_at(struct metadata **out, struct span xml, unsigned int line_firs
 	if (err)
 		return err;
 	r.line_first = line_first + count_lines(xml.bytes, document.bytes);
+	metadata_arena_begin();
 	doc = read_document(document, r.line_first, &err, why, why_len);
-	if (err)
+	if (err) {
+		metadata_arena_end();
 		return err;
+	}
 	r.m = calloc(1, sizeof(*r.m));
 	if (r.m == NULL) {
 		err = SRS_ERR_NOMEM;
@@ -765,6 +769,7 @@ metadata_parse_at(struct metadata **out, struct span xml, unsigned int line_firs
 	}
 out:
 	xmlFreeDoc(doc);
+	metadata_arena_end();
 	if (err)
 		metadata_free(r.m);
 	else

@@ -7,6 +7,7 @@
 #include "controlplane/sip/response.h"
 #include "controlplane/sip/sip.h"
 #include "crypto/secret.h"
+#include "lib/page.h"
 #include "lib/srs_assert.h"
 #include "lib/srs_log.h"
 
@@ -201,23 +202,17 @@ dialog_target_move(struct dialog *d, const struct message *m)
 static char *
 record_route_of(const struct message *m)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
 	const char *separator = "";
+	struct page p;
 
-	if (f == NULL)
-		return NULL;
+	page_begin(&p, 0);
 	for (unsigned int i = 0; i < m->n_headers; i++) {
 		if (strcasecmp(m->headers[i].name, "Record-Route") != 0 || m->headers[i].value[0] == '\0')
 			continue;
-		fprintf(f, "%s%s", separator, m->headers[i].value);
+		page_texts(&p, separator, m->headers[i].value, NULL);
 		separator = ", ";
 	}
-	if (fclose(f) == 0)
-		return text;
-	free(text);
-	return NULL;
+	return page_end(&p);
 }
 
 static void

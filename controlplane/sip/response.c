@@ -5,7 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define SIP_PORT 5060
+#include "lib/page.h"
+
+#define SIP_PORT  5060
+#define HEAD_ROOM 512	/* one Via and short headers; more grows */
 
 static const struct {
 	unsigned int status;
@@ -100,46 +103,37 @@ via_stamped(const struct message *m, const struct conn_path *from)
 char *
 response_head(const struct message *m, const struct conn_path *from, const char *to_tag)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-	char *via = f == NULL ? NULL : via_stamped(m, from);
+	char *via = via_stamped(m, from);
 	bool is_top = true;
+	struct page p;
 
-	if (via == NULL) {
-		if (f != NULL)
-			fclose(f);
-		free(text);
+	if (via == NULL)
 		return NULL;
-	}
-	fprintf(f, "Via: %s\r\n", via);
+	page_begin(&p, HEAD_ROOM);
+	page_texts(&p, "Via: ", via, "\r\n", NULL);
 	osip_free(via);
 	if (m->via_rest != NULL && m->via_rest[0] != '\0')
-		fprintf(f, "Via: %s\r\n", m->via_rest);
+		page_texts(&p, "Via: ", m->via_rest, "\r\n", NULL);
 	for (unsigned int i = 0; i < m->n_headers; i++) {
 		if (strcasecmp(m->headers[i].name, "Via") != 0)
 			continue;
 		if (!is_top && m->headers[i].value[0] != '\0')
-			fprintf(f, "Via: %s\r\n", m->headers[i].value);
+			page_texts(&p, "Via: ", m->headers[i].value, "\r\n", NULL);
 		is_top = false;
 	}
 	/* a request that lacks one of them still hears what was wrong */
 	if (message_has(m, "From"))
-		fprintf(f, "From: %s\r\n", message_value(m, "From"));
+		page_texts(&p, "From: ", message_value(m, "From"), "\r\n", NULL);
 	if (message_has(m, "To"))
-		fprintf(f, "To: %s%s%s\r\n", message_value(m, "To"), m->to_tag[0] == '\0' ? ";tag=" : "",
-		        m->to_tag[0] == '\0' ? to_tag : "");
+		page_texts(&p, "To: ", message_value(m, "To"), m->to_tag[0] == '\0' ? ";tag=" : "",
+		           m->to_tag[0] == '\0' ? to_tag : "", "\r\n", NULL);
 	if (m->call_id[0] != '\0')
-		fprintf(f, "Call-ID: %s\r\n", m->call_id);
+		page_texts(&p, "Call-ID: ", m->call_id, "\r\n", NULL);
 	if (message_has(m, "CSeq"))
-		fprintf(f, "CSeq: %s\r\n", message_value(m, "CSeq"));
+		page_texts(&p, "CSeq: ", message_value(m, "CSeq"), "\r\n", NULL);
 	if (message_has(m, "Timestamp"))
-		fprintf(f, "Timestamp: %s\r\n", message_value(m, "Timestamp"));
-	if (fclose(f) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+		page_texts(&p, "Timestamp: ", message_value(m, "Timestamp"), "\r\n", NULL);
+	return page_end(&p);
 }
 
 /* All but the body. @return its length, as snprintf() */

@@ -9,9 +9,11 @@
 #include "controlplane/nat.h"
 #include "controlplane/sip/challenge.h"
 #include "controlplane/sip/response.h"
+#include "lib/page.h"
 #include "lib/srs_log.h"
 
 #define WARNING_MAX     256
+#define LINES_ROOM 512	/* what an answer adds to its head; more grows */
 
 static const char *const methods_served[] = { "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO" };
 /* Known to SIP, not served here: 405. Any other: 501. */
@@ -102,14 +104,15 @@ sip_supported_line(const struct sip *s)
 
 /* Text inside quotes: what would end them is left out. */
 static void
-quoted_write(FILE *f, const char *text)
+quoted_write(struct page *p, const char *text)
 {
 	for (size_t i = 0; text[i] != '\0' && i < WARNING_MAX; i++)
-		fputc((unsigned char)text[i] < 0x20 || strchr("\"\\\x7f", text[i]) != NULL ? ' ' : text[i], f);
+		page_put(p, (unsigned char)text[i] < 0x20 || strchr("\"\\\x7f", text[i]) != NULL ? " " : text + i, 1);
 }
 
 static void
-lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_path *from, const struct sip_answer *a)
+lines_write(struct page *p, const struct sip *s, const char *method, const struct conn_path *from,
+            const struct sip_answer *a)
 {
 	char contact[SIP_CONTACT_MAX];
 	bool ok = a->status < 300;
@@ -118,47 +121,46 @@ lines_write(FILE *f, const struct sip *s, const char *method, const struct conn_
 	bool told = options && a->status == 503;	/* what we can, though not now */
 
 	if (offers || options)
-		fputs(sip_contact_line(s, from, contact), f);
+		page_text(p, sip_contact_line(s, from, contact));
 	if ((ok && (offers || options)) || told || a->status == 405 || a->status == 501)
-		fputs(SIP_ALLOW_LINE, f);
+		page_text(p, SIP_ALLOW_LINE);
 	if ((ok && (offers || options)) || told)
-		fputs(sip_supported_line(s), f);
+		page_text(p, sip_supported_line(s));
 	if ((ok && (offers || options)) || told || a->status == 415)
-		fputs(SIP_ACCEPT_LINE, f);
+		page_text(p, SIP_ACCEPT_LINE);
 	if ((ok && options) || a->status == 415)
-		fputs("Accept-Encoding: identity\r\n", f);
+		page_text(p, "Accept-Encoding: identity\r\n");
 	if (a->status == 469)
-		fputs("Recv-Info:\r\n", f);	/* none at all (RFC 6086 §11.6) */
+		page_text(p, "Recv-Info:\r\n");	/* none at all (RFC 6086 §11.6) */
 	if (a->warning != NULL) {
-		fprintf(f, "Warning: 399 %s \"", s->agent);
-		quoted_write(f, a->warning);
-		fputs("\"\r\n", f);
+		page_texts(p, "Warning: 399 ", s->agent, " \"", NULL);
+		quoted_write(p, a->warning);
+		page_text(p, "\"\r\n");
 	}
-	if (a->retry_after_s != 0)
-		fprintf(f, "Retry-After: %u\r\n", a->retry_after_s);
+	if (a->retry_after_s != 0) {
+		page_text(p, "Retry-After: ");
+		page_number(p, a->retry_after_s);
+		page_text(p, "\r\n");
+	}
 	if (a->lines != NULL)
-		fputs(a->lines, f);
+		page_text(p, a->lines);
 }
 
 char *
 sip_answer_text(struct sip *s, const char *head, const char *method, const struct conn_path *from,
                 const struct sip_answer *a, size_t *len)
 {
-	char *lines = NULL, *text;
-	size_t lines_len;
-	FILE *f = open_memstream(&lines, &lines_len);
+	char *lines, *text = NULL;
 	struct response r = { .status = a->status, .body = a->sdp };
+	struct page p;
 
-	if (f == NULL)
-		return NULL;
-	lines_write(f, s, method, from, a);
-	if (fclose(f) != 0) {
-		free(lines);
-		return NULL;
-	}
+	page_begin(&p, LINES_ROOM);
+	lines_write(&p, s, method, from, a);
+	lines = page_end(&p);
 	r.lines = lines;
 	r.content_type = a->sdp == NULL ? NULL : "application/sdp";
-	text = response_text(head, &r, len);
+	if (lines != NULL)
+		text = response_text(head, &r, len);
 	free(lines);
 	return text;
 }
