@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #define RETRY_MS           1000
 #define BATCH_MAX          2048	/* messages in one transaction */
 #define STOP_TRIES         3
+#define NICE               5
 
 enum message_kind { MESSAGE_RECORDING, MESSAGE_PLACED, MESSAGE_SEGMENT, MESSAGE_LEDGER };
 
@@ -334,6 +336,8 @@ catalog_run(void *arg)
 	struct catalog *c = arg;
 	struct pollfd wake = { .fd = c->wake_fd, .events = POLLIN };
 
+	/* Where cores are few, rows may be late, and answers may not. Without it all goes on the same. */
+	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	while (!atomic_load_explicit(&c->stopping, memory_order_acquire)) {
 		enum srs_err err = SRS_OK;
 		bool more;
