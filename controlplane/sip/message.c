@@ -45,17 +45,24 @@ head_end(struct span bytes, size_t from)
 	return 0;
 }
 
+/* What becomes a blank in a value: text_put(). Folds above all. */
+static bool
+is_space(uint8_t c)
+{
+	return c <= ' ' || c == 0x7f;
+}
+
 /* A Content-Length value: digits only. SIZE_MAX: no number; numbers that no buffer holds come back as SIZE_MAX - 1. */
 static size_t
 length_of(struct span value)
 {
 	size_t n = 0;
 
-	while (value.len != 0 && is_blank(value.bytes[0])) {
+	while (value.len != 0 && is_space(value.bytes[0])) {
 		value.bytes++;
 		value.len--;
 	}
-	while (value.len != 0 && (is_blank(value.bytes[value.len - 1]) || value.bytes[value.len - 1] == '\r'))
+	while (value.len != 0 && is_space(value.bytes[value.len - 1]))
 		value.len--;
 	if (value.len == 0)
 		return SIZE_MAX;
@@ -207,7 +214,7 @@ text_put(char **at, struct span value, bool *had_nul)
 
 		if (c == 0 && (i == 0 || value.bytes[i - 1] != '\\'))
 			*had_nul = true;	/* only as a quoted pair is it SIP (RFC 4475 §3.1.1.2) */
-		if (c < 0x20 || c == 0x7f)
+		if (is_space(c))
 			c = ' ';
 		if (c == ' ' && to == start)
 			continue;

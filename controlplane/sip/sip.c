@@ -540,6 +540,8 @@ on_request(struct sip *s, const struct message *m, const struct conn_path *from,
 	if (m->refusal != 0 || how != MESSAGE_WHOLE) {
 		struct sip_answer a = { .status = m->refusal, .warning = m->why };
 
+		if (how == MESSAGE_UNFRAMED && m->refusal == 0)
+			a = (struct sip_answer){ .status = 400, .warning = "Content-Length is missing or no number" };
 		if (how == MESSAGE_TOO_LARGE)
 			a = (struct sip_answer){ .status = 413, .warning = "the message is larger than accepted" };
 		if (ack)

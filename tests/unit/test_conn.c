@@ -134,6 +134,47 @@ missing_content_length_on_a_stream_gets_400_and_the_end(void **state)
 }
 
 static void
+folded_content_length_frames_a_message(void **state)
+{
+	struct peer *p = *state;
+	static const char *const lines[] = { "Content-Length:\r\n 4", "l :\r\n\t4\r\n ", "Content-Length: 4\x0b", "Content-Length:\n 4" };
+	int fd = peer_socket(&p->tcp, SOCK_STREAM);
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char text[1024];
+
+		snprintf(text, sizeof(text), "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKf%zu\r\n"
+		         "From: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: f%zu\r\nCSeq: 1 OPTIONS\r\n"
+		         "Content-Type: text/plain\r\n%s\r\n\r\nbody", i, i, lines[i]);
+		peer_send(fd, text);
+		assert_starts(peer_receive(p, fd, 200), "SIP/2.0 200 ");
+	}
+	assert_int_equal(sip_counter_read(p->sip, SIP_REQUESTS), sizeof(lines) / sizeof(lines[0]));
+	close(fd);
+}
+
+/* What framing and parsing understand differently must not be answered without a status. */
+static void
+length_that_is_no_number_gets_400_and_the_end(void **state)
+{
+	struct peer *p = *state;
+	static const char *const lengths[] = { "", "+0", "-1", "4 4", "0x4", "4\r\nl: 5", "4\x0b" "4" };
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		int fd = peer_socket(&p->tcp, SOCK_STREAM);
+		char text[1024];
+
+		snprintf(text, sizeof(text), "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKn%zu\r\n"
+		         "From: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: n%zu\r\nCSeq: 1 OPTIONS\r\n"
+		         "Content-Type: text/plain\r\nContent-Length: %s\r\n\r\nbody", i, i, lengths[i]);
+		peer_send(fd, text);
+		assert_starts(peer_receive(p, fd, 200), "SIP/2.0 400 ");
+		assert_true(is_closed(p, fd));
+		close(fd);
+	}
+}
+
+static void
 too_large_a_message_gets_413_and_the_end(void **state)
 {
 	struct peer *p = *state;
@@ -340,6 +381,8 @@ main(void)
 		TEST(messages_in_one_segment_are_all_answered),
 		TEST(double_crlf_is_answered_by_one),
 		TEST(missing_content_length_on_a_stream_gets_400_and_the_end),
+		TEST(folded_content_length_frames_a_message),
+		TEST(length_that_is_no_number_gets_400_and_the_end),
 		TEST(too_large_a_message_gets_413_and_the_end),
 		TEST(endless_header_block_ends_the_connection),
 		TEST(connections_over_the_bound_are_refused_and_counted),
