@@ -61,6 +61,18 @@ dialog_find(const struct sip *s, const struct message *m)
 	return d;
 }
 
+bool
+dialog_is_with(const struct dialog *d, const struct conn_path *from)
+{
+	const char *names[CONN_IDENTITIES_MAX];
+	unsigned int n = conn_identities(d->sip->conns, from, names);
+	bool is = d->identity[0] == '\0';
+
+	for (unsigned int i = 0; i < n; i++)
+		is |= strcasecmp(names[i], d->identity) == 0;
+	return is;
+}
+
 /* Our 2xx may hold a key. */
 static void
 accepted_drop(struct dialog *d)

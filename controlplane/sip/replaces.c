@@ -184,19 +184,13 @@ dialog_named(const struct sip *s, const struct replaces *r, struct span from_tag
 static bool
 may_replace(const struct sip *s, const struct dialog *d, const struct conn_path *from, const char *user)
 {
-	const char *names[CONN_IDENTITIES_MAX];
-	unsigned int n = conn_identities(s->conns, from, names);
-
 	if (d->identity[0] == '\0' && d->authenticated[0] != '\0')
 		return strcmp(d->authenticated, user) == 0 && from->transport >= d->origin.transport &&
 		       s->config->sip.replaces == CONFIG_REPLACES_SOURCE;
 	if (d->identity[0] == '\0')
 		return s->config->sip.replaces == CONFIG_REPLACES_SOURCE && from->transport >= d->origin.transport &&
 		       conn_same_host(&d->origin.remote, &from->remote);
-	for (unsigned int i = 0; i < n; i++)
-		if (strcasecmp(names[i], d->identity) == 0)
-			return true;
-	return false;
+	return dialog_is_with(d, from);
 }
 static_assert(CONFIG_UDP < CONFIG_TCP && CONFIG_TCP < CONFIG_TLS, "in the order of what a forger needs");
 

@@ -395,6 +395,22 @@ refused_by_profile(struct sip *s, struct transaction *t, const struct message *m
 	return true;
 }
 
+/* A dialog that a certificate began goes on with that certificate: who reads Call-ID and tags off a log or another wire
+ * must neither end a recording nor move or silence it (RFC 7866 §12.1). @return refused */
+static bool
+refused_by_identity(struct sip *s, struct transaction *t, const struct message *m, const struct conn_path *from,
+                    const struct dialog *d)
+{
+	char address[CONN_ADDRESS_TEXT_MAX];
+
+	if (dialog_is_with(d, from))
+		return false;
+	log_warn("sip", "stranger_in_dialog", "method=%s call_id=\"%s\" source=%s", m->method, m->call_id,
+	         conn_address_text(&from->remote, address));
+	refuse(s, t, m, from, 403, "the dialog began with another certificate: send its requests over a connection that shows it");
+	return true;
+}
+
 /* An INVITE that would begin a session, from who has no certificate, needs a password where there are any (RFC 3261 §22.2).
  * Requests in a dialog need its tags, and are not challenged: few clients can repeat a BYE. OPTIONS neither: clients ping
  * with it and take a 401 for a recorder that is down. @return refused */
@@ -460,13 +476,15 @@ on_cancel(struct sip *s, const struct message *m, const struct conn_path *from, 
 		refuse(s, t, m, from, 481, "no INVITE that could be cancelled");
 		return;
 	}
+	if (d != NULL && refused_by_identity(s, t, m, from, d))
+		return;
 	sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = 200 });
 	if (d != NULL && !transaction_is_answered(invite))
 		dialog_on_cancel(d, invite);
 }
 
 static void
-on_ack(struct sip *s, const struct message *m)
+on_ack(struct sip *s, const struct message *m, const struct conn_path *from)
 {
 	struct transaction *t = transaction_find(s->transactions, m);
 	struct dialog *d;
@@ -474,9 +492,9 @@ on_ack(struct sip *s, const struct message *m)
 	if (t != NULL && transaction_absorb(t, m))
 		return;
 	d = dialog_find(s, m);
-	if (d != NULL)
+	if (d != NULL && dialog_is_with(d, from))
 		dialog_on_ack(d, m);
-	/* else: the ACK to a stateless refusal, or a stray; it is never answered */
+	/* else: the ACK to a stateless refusal, a stray, or a stranger's; it is never answered */
 }
 
 /* A request that no transaction knows. */
@@ -514,6 +532,8 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 		refuse(s, t, m, from, 482, "the same request came by another path");
 	else if (m->to_tag[0] != '\0' && d == NULL)
 		refuse(s, t, m, from, 481, "no such dialog");
+	else if (d != NULL && refused_by_identity(s, t, m, from, d))
+		return;
 	else if (d == NULL && refused_by_profile(s, t, m, from))
 		return;
 	else if (d == NULL && refused_by_challenge(s, t, m, from, &user))
@@ -551,7 +571,7 @@ on_request(struct sip *s, const struct message *m, const struct conn_path *from,
 		return;
 	}
 	if (ack) {
-		on_ack(s, m);
+		on_ack(s, m, from);
 		return;
 	}
 	t = transaction_find(s->transactions, m);

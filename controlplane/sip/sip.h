@@ -152,6 +152,8 @@ struct dialog {
 };
 
 struct dialog *dialog_find(const struct sip *s, const struct message *m);
+/** Does who sends on this path prove the name that began the dialog? True for a dialog that none began. */
+bool dialog_is_with(const struct dialog *d, const struct conn_path *from);
 /* What the checks of a new INVITE found. */
 struct dialog_opening {
 	const char *tag;		/* ours, as in the transaction's head */

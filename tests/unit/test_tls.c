@@ -362,6 +362,99 @@ profile_that_refuses_answers_403_and_counts(void **state)
 	tls_peer_hang_up(ssl);
 }
 
+/* A dialog is its client's: tags that somebody read elsewhere open nothing without the certificate that began it. */
+static void
+dialog_of_a_certificate_is_closed_to_all_others(void **state)
+{
+	struct tls_peer *p = *state;
+	static const char *const methods[] = { "BYE", "INVITE", "UPDATE", "INFO", "OPTIONS" };
+	struct pair other = pair_make(&(struct pair_spec){ .issuer = &p->authority, .cn = "sbc.example.com", .san = "DNS:*.example.com,DNS:sbc.example" });
+	SSL *strangers[2], *ssl;
+	struct peer_request ack;
+	char tag[64];
+	int udp;
+
+	require(p, CONFIG_VERIFY_REQUEST);
+	tls_peer_open(p);
+	strangers[0] = tls_peer_dial(p, &p->tls);	/* shows none */
+	tls_peer_show(p, &other);
+	strangers[1] = tls_peer_dial(p, &p->tls);
+	tls_peer_show(p, &p->client);
+	ssl = tls_peer_dial(p, &p->tls);
+	udp = peer_socket(&p->peer.udp, SOCK_DGRAM);
+	assert_true(tls_peer_request(p, ssl, (struct peer_request)INVITE));
+	assert_starts(final_of(p, ssl), "SIP/2.0 200");
+	peer_to_tag(p->received, tag);
+	ack = (struct peer_request){ .method = "ACK", .branch = "a1", .cseq = 1, .to_tag = tag };
+	assert_true(tls_peer_request(p, strangers[0], ack));
+	peer_turn(&p->peer, 20);
+	assert_int_equal(p->peer.n_confirmed, 0);
+	assert_true(tls_peer_request(p, ssl, ack));
+	peer_turn(&p->peer, 20);
+	assert_int_equal(p->peer.n_confirmed, 1);
+	for (unsigned int i = 0; i < 3 * sizeof(methods) / sizeof(methods[0]); i++) {
+		struct peer_request r = { .method = methods[i / 3], .cseq = 900 + i, .to_tag = tag,
+			.lines = "Content-Type: application/sdp\r\n", .body = PEER_SDP, .fd = udp };
+		const char *text;
+		char branch[8];
+
+		snprintf(branch, sizeof(branch), "s%u", i);
+		r.branch = branch;
+		if (i % 3 == 2) {
+			peer_request(&r);
+			text = peer_final(&p->peer, udp);
+		} else {
+			assert_true(tls_peer_request(p, strangers[i % 3], r));
+			text = final_of(p, strangers[i % 3]);
+		}
+		assert_starts(text, "SIP/2.0 403");
+		assert_non_null(strstr(text, "Warning: 399 test-node \"the dialog began with another certificate"));
+		r.method = "ACK";
+		if (i / 3 == 1 && i % 3 == 2)
+			peer_request(&r);
+		else if (i / 3 == 1)
+			assert_true(tls_peer_request(p, strangers[i % 3], r));
+	}
+	assert_int_equal(p->peer.n_ended + p->peer.n_reinvites + p->peer.n_bodies, 0);
+	tls_peer_hang_up(ssl);
+	ssl = tls_peer_dial(p, &p->tls);	/* another connection will do, and their CSeq did not count */
+	assert_true(tls_peer_request(p, ssl, (struct peer_request){ .method = "BYE", .branch = "b1", .cseq = 2, .to_tag = tag }));
+	assert_starts(final_of(p, ssl), "SIP/2.0 200");
+	assert_int_equal(p->peer.n_ended, 1);
+	tls_peer_hang_up(ssl);
+	tls_peer_hang_up(strangers[0]);
+	tls_peer_hang_up(strangers[1]);
+	close(udp);
+	pair_free(&other);
+}
+
+static void
+call_of_a_certificate_is_cancelled_by_no_other(void **state)
+{
+	struct tls_peer *p = *state;
+	struct peer_request cancel = { .method = "CANCEL", .branch = "i1", .cseq = 1 };
+	char text[4096];
+	SSL *stranger, *ssl;
+
+	require(p, CONFIG_VERIFY_REQUEST);
+	p->peer.answer = PEER_LATER;
+	tls_peer_open(p);
+	stranger = tls_peer_dial(p, &p->tls);
+	tls_peer_show(p, &p->client);
+	ssl = tls_peer_dial(p, &p->tls);
+	assert_true(tls_peer_request(p, ssl, (struct peer_request)INVITE));
+	assert_starts(tls_peer_receive(p, ssl, 1000, NULL), "SIP/2.0 100");
+	cancel.fd = SSL_get_fd(ssl);	/* the Via of the INVITE */
+	tls_peer_text(&cancel, text, sizeof(text));
+	assert_true(tls_peer_write(p, stranger, text, strlen(text)));
+	assert_starts(tls_peer_receive(p, stranger, 1000, NULL), "SIP/2.0 403");
+	assert_int_equal(p->peer.n_ended, 0);
+	dialog_accept(p->peer.dialog, PEER_SDP);
+	assert_starts(final_of(p, ssl), "SIP/2.0 200");
+	tls_peer_hang_up(ssl);
+	tls_peer_hang_up(stranger);
+}
+
 /* ---- resumption ---- */
 
 static SSL_SESSION *ticket;
@@ -678,6 +771,8 @@ main(void)
 		WITH(requested_certificate_may_be_missing_but_not_wrong),
 		WITH(identity_of_the_certificate_finds_the_profile),
 		WITH(profile_that_refuses_answers_403_and_counts),
+		WITH(dialog_of_a_certificate_is_closed_to_all_others),
+		WITH(call_of_a_certificate_is_cancelled_by_no_other),
 		WITH(ticket_saves_the_handshake_and_keeps_the_identity),
 		WITH(reload_serves_the_new_certificate_and_drops_no_connection),
 		WITH(bye_opens_a_tls_connection_when_the_old_one_is_gone),
