@@ -51,9 +51,9 @@ struct capstand {
 	struct sip *sip;
 	struct rest *rest;
 	struct event *on_int, *on_term, *on_hup, *on_rest, *on_dtls;
-	struct timer poll, second, stop_limit;
+	struct timer poll, second, drain_limit, stop_limit;
 	bool poll_busy;
-	bool stopping, ready;
+	bool draining, stopping, ready;
 	uint64_t stopped_mono_ns;
 	int lock_fd;
 	char why[WHY_MAX];
@@ -162,12 +162,16 @@ stop_is_done(const struct capstand *c)
 	       (sip_n_dialogs(c->sip) == 0 || waited_ns > BYE_WAIT_MS * UINT64_C(1000000));
 }
 
+static void stop_begin(struct capstand *c);
+
 static void
 on_poll(void *ctx)
 {
 	struct capstand *c = ctx;
 
 	(void)dataplane_poll(c->dataplane, sessions_on_event, c->sessions, POLL_EVENTS_MAX);
+	if (c->draining && !c->stopping && sessions_n(c->sessions) == 0)
+		stop_begin(c);
 	if (c->stopping && stop_is_done(c)) {
 		reactor_stop(c->reactor);
 		return;
@@ -210,6 +214,51 @@ on_stop_limit(void *ctx)
 	reactor_stop(c->reactor);
 }
 
+/* End all that is left with BYE, and seal it. */
+static void
+stop_begin(struct capstand *c)
+{
+	c->stopping = true;
+	c->stopped_mono_ns = reactor_mono_ns();
+	timer_disarm(&c->drain_limit);
+	(void)printf("\nStopping: %u sessions are ended with BYE and sealed. Another signal stops at once.\n",
+	             sessions_n(c->sessions));
+	sessions_stop(c->sessions);
+	sip_end_all(c->sip, 503, "shutdown");	/* dialogs that have no session, and the door */
+	ready_publish(c);
+	if (timer_arm(c->reactor, &c->stop_limit, STOP_MS_MAX))
+		reactor_stop(c->reactor);
+	poll_arm(c, true);
+}
+
+static void
+on_drain_limit(void *ctx)
+{
+	struct capstand *c = ctx;
+
+	log_warn("main", "drain_ended", "sessions=%u node.drain_s=%" PRIu32 ": they are ended and sealed",
+	         sessions_n(c->sessions), c->config->node.drain_s);
+	stop_begin(c);
+}
+
+/* Take no more calls, let those in progress finish. */
+static void
+drain_begin(struct capstand *c)
+{
+	uint32_t limit_s = c->config->node.drain_s;
+
+	c->draining = true;
+	sessions_drain(c->sessions);
+	(void)printf("\nDraining: %u sessions may go on for %" PRIu32 " s, new ones get 503. Another signal ends and seals them now.\n",
+	             sessions_n(c->sessions), limit_s);
+	log_info("main", "draining", "sessions=%u node.drain_s=%" PRIu32, sessions_n(c->sessions), limit_s);
+	ready_publish(c);
+	if (timer_arm(c->reactor, &c->drain_limit, limit_s * UINT64_C(1000)))
+		stop_begin(c);
+}
+
+/* SIGTERM comes from a service manager, which has patience, and drains; SIGINT from somebody who sits before it, and
+ * seals at once. Whatever comes next is a step more: seal, then leave it to the next start. */
 static void
 on_signal(evutil_socket_t number, short what, void *ctx)
 {
@@ -218,18 +267,11 @@ on_signal(evutil_socket_t number, short what, void *ctx)
 	if (c->stopping) {
 		log_warn("main", "stopped_at_once", "sessions=%u: the next start seals them", sessions_n(c->sessions));
 		reactor_stop(c->reactor);
-		return;
+	} else if (number == SIGTERM && !c->draining && c->config->node.drain_s != 0 && sessions_n(c->sessions) != 0) {
+		drain_begin(c);
+	} else {
+		stop_begin(c);
 	}
-	c->stopping = true;
-	c->stopped_mono_ns = reactor_mono_ns();
-	(void)printf("\nStopping: %u sessions are ended with BYE and sealed. Ctrl-C again stops at once.\n",
-	             sessions_n(c->sessions));
-	sessions_stop(c->sessions);
-	sip_end_all(c->sip, 503, "shutdown");	/* dialogs that have no session, and the door */
-	ready_publish(c);
-	if (timer_arm(c->reactor, &c->stop_limit, STOP_MS_MAX))
-		reactor_stop(c->reactor);
-	poll_arm(c, true);
 }
 
 /* A closed terminal, or an operator who renewed a certificate: neither is a reason to lose calls. */
@@ -490,6 +532,7 @@ capstand_end(struct capstand *c)
 		event_free(c->on_hup);
 	timer_release(&c->poll);
 	timer_release(&c->second);
+	timer_release(&c->drain_limit);
 	timer_release(&c->stop_limit);
 	reactor_destroy(c->reactor);
 	if (c->lock_fd >= 0)
@@ -557,7 +600,10 @@ screen_print(const struct capstand *c)
 	(void)printf("; list them: capstan recordings ls\n");
 	(void)printf("  Keys        %s %s\n", f->keys.store, f->keys.path);
 	test_call_print(f);
-	(void)printf("  Stop        Ctrl-C (calls end with BYE, recordings are sealed)\n");
+	(void)printf("  Stop        Ctrl-C (calls end with BYE, recordings are sealed)");
+	if (f->node.drain_s != 0)
+		(void)printf("; SIGTERM lets calls finish for %" PRIu32 " s", f->node.drain_s);
+	(void)printf("\n");
 	(void)fflush(stdout);
 }
 
@@ -583,6 +629,7 @@ capstand_run(struct capstand *c)
 
 	timer_init(&c->poll, on_poll, c);
 	timer_init(&c->second, on_second, c);
+	timer_init(&c->drain_limit, on_drain_limit, c);
 	timer_init(&c->stop_limit, on_stop_limit, c);
 	if (capstand_start(c) != SRS_OK) {
 		int status = complain(c->why, EXIT_FAILED);

@@ -6,9 +6,41 @@
 
 #define NS_PER_S 1000000000ull
 
+#define PULSE_MS     100
+
 struct reactor {
 	struct event_base *base;
+	struct timer pulse;
+	uint64_t pulse_due_ns;
+	uint32_t late_ms[2];	/* the last pulse, and the one before */
 };
+
+static void pulse_arm(struct reactor *r);
+
+static void
+pulse(void *ctx)
+{
+	struct reactor *r = ctx;
+	uint64_t now = reactor_mono_ns();
+
+	r->late_ms[1] = r->late_ms[0];
+	r->late_ms[0] = now > r->pulse_due_ns ? (uint32_t)((now - r->pulse_due_ns) / 1000000) : 0;
+	pulse_arm(r);
+}
+
+static void
+pulse_arm(struct reactor *r)
+{
+	r->pulse_due_ns = reactor_mono_ns() + PULSE_MS * UINT64_C(1000000);
+	if (timer_arm(r, &r->pulse, PULSE_MS))
+		r->late_ms[0] = r->late_ms[1] = 0;
+}
+
+uint32_t
+reactor_lag_ms(const struct reactor *r)
+{
+	return r->late_ms[0] < r->late_ms[1] ? r->late_ms[0] : r->late_ms[1];
+}
 
 enum srs_err
 reactor_create(struct reactor **out)
@@ -25,6 +57,7 @@ reactor_create(struct reactor **out)
 	if (r->base == NULL)
 		goto failed;
 	event_config_free(how);
+	timer_init(&r->pulse, pulse, r);
 	*out = r;
 	return SRS_OK;
 failed:
@@ -39,6 +72,7 @@ reactor_destroy(struct reactor *r)
 {
 	if (r == NULL)
 		return;
+	timer_release(&r->pulse);
 	event_base_free(r->base);
 	free(r);
 }
@@ -52,6 +86,7 @@ reactor_base(struct reactor *r)
 void
 reactor_run(struct reactor *r)
 {
+	pulse_arm(r);
 	event_base_loop(r->base, EVLOOP_NO_EXIT_ON_EMPTY);
 }
 

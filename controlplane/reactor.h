@@ -18,6 +18,9 @@ struct event_base *reactor_base(struct reactor *r);
 /** Run until reactor_stop(). */
 void reactor_run(struct reactor *r);
 void reactor_stop(struct reactor *r);	/* also from a signal handler of the loop */
+/** How late the loop was for a timer of its own, the better of the last two times (it asks itself ten times a second): one
+ * long pause does not count, work that never gets done does. 0 while the loop does not run. */
+uint32_t reactor_lag_ms(const struct reactor *r);
 
 /** Monotonic nanoseconds, fresh; and the wall clock. @thread any */
 uint64_t reactor_mono_ns(void);

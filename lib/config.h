@@ -72,6 +72,7 @@ struct config {
 		char *name; /* in seals, metrics and the log; default: the host name */
 		char *run_dir; /* api.sock and the lock; default /run/capstan */
 		char *log_level; /* error | warn | info | debug */
+		uint32_t drain_s; /* SIGTERM: how long calls in progress may go on; 60. 0: they end at once */
 	} node;
 	struct {
 		struct config_listen *listen; /* default udp and tcp 0.0.0.0:5060 */
@@ -84,6 +85,8 @@ struct config {
 		uint32_t transactions_max; /* 65,536 */
 		uint32_t t1_ms; /* RFC 3261 T1: 500 */
 		uint32_t retry_after_s; /* upper end of the random Retry-After: 10 */
+		uint32_t rate_per_s; /* new requests of one address, in the long run: 1,000. 0: no bound */
+		uint32_t rate_burst_s; /* so many seconds' worth may come at once: 10 */
 		char *dns_servers; /* for names that requests of ours go to; empty: the system's */
 		enum config_replaces replaces; /* who may replace a dialog (RFC 3891): its TLS identity, else its digest user, else its host */
 		char *digest_users; /* file of name:realm:hash; empty: no digest authentication */

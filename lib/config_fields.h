@@ -26,7 +26,8 @@ enum config_kind {
 #define CONFIG_NODE_FIELDS(X) \
 	X(node, name, CONFIG_TEXT, "CAPSTAN_NODE_NAME", "", 0, 63, NULL) \
 	X(node, run_dir, CONFIG_TEXT, "CAPSTAN_NODE_RUN_DIR", "/run/capstan", 1, 90, NULL) \
-	X(node, log_level, CONFIG_WORD, "CAPSTAN_NODE_LOG_LEVEL", "info", 0, 0, "error|warn|info|debug")
+	X(node, log_level, CONFIG_WORD, "CAPSTAN_NODE_LOG_LEVEL", "info", 0, 0, "error|warn|info|debug") \
+	X(node, drain_s, CONFIG_TIME_S, "CAPSTAN_NODE_DRAIN_S", "60", 0, 86400, NULL)
 
 #define CONFIG_SIP_FIELDS(X) \
 	X(sip, listen, CONFIG_LISTEN, "PORTS", "udp:0.0.0.0:5060\ntcp:0.0.0.0:5060", 1, CONFIG_LISTEN_MAX, NULL) \
@@ -38,6 +39,8 @@ enum config_kind {
 	X(sip, transactions_max, CONFIG_U32, "CAPSTAN_SIP_TRANSACTIONS_MAX", "65536", 64, 4194304, NULL) \
 	X(sip, t1_ms, CONFIG_TIME_MS, "CAPSTAN_SIP_T1_MS", "500", 50, 5000, NULL) \
 	X(sip, retry_after_s, CONFIG_TIME_S, "CAPSTAN_SIP_RETRY_AFTER_S", "10", 1, 3600, NULL) \
+	X(sip, rate_per_s, CONFIG_U32, "CAPSTAN_SIP_RATE_PER_S", "1000", 0, 1000000, NULL) \
+	X(sip, rate_burst_s, CONFIG_TIME_S, "CAPSTAN_SIP_RATE_BURST_S", "10", 1, 3600, NULL) \
 	X(sip, replaces, CONFIG_CHOICE, "CAPSTAN_SIP_REPLACES", "source", CONFIG_REPLACES_SOURCE, 0, "source|identity|off") \
 	X(sip, dns_servers, CONFIG_TEXT, "CAPSTAN_SIP_DNS_SERVERS", "", 0, 511, NULL) \
 	X(sip, digest_users, CONFIG_TEXT, "CAPSTAN_SIP_DIGEST_USERS", "", 0, 4000, NULL) \

@@ -18,9 +18,6 @@
 #define ARENA_OFF 1
 #endif
 #endif
-#ifndef ARENA_OFF
-#define ARENA_OFF 0
-#endif
 
 struct piece {
 	alignas(max_align_t) size_t len;
@@ -66,14 +63,13 @@ arena_free(void *p)
 static void *
 arena_realloc(void *p, size_t len)
 {
-	const struct piece *piece;
+	const struct piece *piece = (const struct piece *)p - 1;
 	void *moved;
 
 	if (p == NULL)
 		return arena_malloc(len);
 	if (!is_inside(p))
 		return realloc(p, len);
-	piece = (const struct piece *)p - 1;
 	if (len <= piece->len)
 		return p;
 	moved = arena_malloc(len);
@@ -96,8 +92,9 @@ metadata_arena_begin(void)
 {
 	if (!arena.is_set) {
 		xmlInitParser();	/* what it keeps for ever comes from the heap */
-		if (!ARENA_OFF)	/* there each piece has to lie alone, so that a sanitizer sees its ends */
-			(void)xmlMemSetup(arena_free, arena_malloc, arena_realloc, arena_strdup);
+#ifndef ARENA_OFF	/* there each piece has to lie alone, so that a sanitizer sees its ends */
+		(void)xmlMemSetup(arena_free, arena_malloc, arena_realloc, arena_strdup);
+#endif
 		arena.is_set = true;
 	}
 	arena.used = 0;

@@ -10,8 +10,14 @@ admission_obstacle(const struct admission_view *v, unsigned int n_streams)
 {
 	if (v->stopping)
 		return "The recorder is shutting down, send calls to another one";
+	if (v->draining)
+		return "The recorder is draining, send calls to another one";
 	if (v->sessions >= v->sessions_max)
 		return "Too many recording sessions, limits.sessions_max is reached";
+	if (v->src_sessions_max != 0 && v->src_sessions >= v->src_sessions_max)
+		return "Too many recording sessions of this client, sessions_max of its profile in src is reached";
+	if (v->lag_ms > ADMISSION_LAG_MS_MAX)
+		return "The recorder is overloaded, its control loop is late";
 	if (!v->room.storage_ok)
 		return "Storage is full or has failed, free or mend the vault's device";
 	if (!v->catalog_has_room)

@@ -12,10 +12,15 @@
 
 /* Chunks that the emptiest lcore keeps back for the calls that it already has. */
 #define ADMISSION_CHUNKS_PERCENT_MIN 10
+/* A control loop that is so late for its timers answers nobody in time: the calls that there are come first. */
+#define ADMISSION_LAG_MS_MAX 500
 
 /* What there is, gathered by the caller at this moment. */
 struct admission_view {
 	bool stopping;
+	bool draining;			/* calls in progress go on, no more are taken */
+	uint32_t lag_ms;		/* how late the control loop is, again and again */
+	uint32_t src_sessions, src_sessions_max;	/* of this client's profile; a max of 0: no bound of its own */
 	uint32_t sessions, sessions_max;
 	uint32_t pairs_free;		/* even/odd port pairs */
 	uint32_t keys_ready;

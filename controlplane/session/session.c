@@ -18,6 +18,23 @@
 
 /* ---- actions ---- */
 
+uint32_t *
+sessions_of_src(const struct sessions *all, const struct config_src *src)
+{
+	const struct config *c = all->floor.config;
+
+	return &all->n_of_src[src == c->src_default ? c->n_srcs : (uint32_t)(src - c->srcs)];
+}
+
+/* From now on it counts against no bound of sessions. */
+static void
+session_uncount(struct session *s)
+{
+	srs_assert(s->all->n_answering > 0 && *sessions_of_src(s->all, s->profile) > 0);
+	s->all->n_answering--;
+	--*sessions_of_src(s->all, s->profile);
+}
+
 static void
 session_drain(struct session *s)
 {
@@ -25,8 +42,7 @@ session_drain(struct session *s)
 	timer_disarm(&s->due);
 	session_keys_drop(s);
 	session_streams_doom(s);
-	srs_assert(s->all->n_answering > 0);
-	s->all->n_answering--;
+	session_uncount(s);
 }
 
 /* Before the answer: a recording that is open already is sealed, so it must say whose it was. One that opens later
@@ -171,7 +187,7 @@ session_hand_over(struct session *s)
 	session_replace_confirmed(s);	/* it may be a successor itself, without its ACK yet */
 	timer_disarm(&s->due);
 	session_keys_drop(s);
-	s->all->n_answering--;
+	session_uncount(s);
 	if (s->dialog != NULL)
 		dialog_end(s->dialog, REASON_CAUSE_NORMAL, s->reason);
 }
@@ -500,6 +516,7 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	s->generation = ++all->generation;
 	all->slots[s->slot] = s;
 	all->n_answering++;
+	++*sessions_of_src(all, req->src);
 	s->started_wall_ns = reactor_wall_ns();
 	s->started_mono_ns = reactor_mono_ns();
 	s->transport = req->transport;
@@ -523,7 +540,7 @@ session_free(struct session *s)
 	struct sessions *all = s->all;
 
 	if (session_edge_of(s->state, EV_STOP) != NULL)
-		all->n_answering--;	/* it never drained */
+		session_uncount(s);	/* it never drained */
 	if (s->dialog != NULL)
 		dialog_user_set(s->dialog, NULL);	/* our BYE is still unanswered: SIP's own business */
 	session_replace_unlink(s);
@@ -560,7 +577,8 @@ sessions_create(struct sessions **out, const struct session_floor *floor)
 	all->n_slots = 2 * floor->config->limits.sessions_max;	/* as many again may still be sealing */
 	all->slots = calloc(all->n_slots, sizeof(struct session *));
 	all->free_slots = calloc(all->n_slots, sizeof(*all->free_slots));
-	if (all->slots == NULL || all->free_slots == NULL || session_secrets_create(all)) {
+	all->n_of_src = calloc(floor->config->n_srcs + 1, sizeof(*all->n_of_src));
+	if (all->slots == NULL || all->free_slots == NULL || all->n_of_src == NULL || session_secrets_create(all)) {
 		sessions_destroy(all);
 		return SRS_ERR_NOMEM;
 	}
@@ -583,6 +601,7 @@ sessions_destroy(struct sessions *all)
 	session_secrets_destroy(all);
 	free(all->slots);
 	free(all->free_slots);
+	free(all->n_of_src);
 	free(all);
 }
 
@@ -590,6 +609,12 @@ unsigned int
 sessions_n(const struct sessions *all)
 {
 	return all->n_slots - all->n_free;
+}
+
+void
+sessions_drain(struct sessions *all)
+{
+	all->draining = true;
 }
 
 void

@@ -128,11 +128,16 @@ no_candidate(const struct offer *o)
 	return "No m-line can be recorded: offer at least one audio m-line with a port";
 }
 
+/* @param src  whose call it would be; NULL: anybody's */
 static void
-admission_look(struct sessions *all, struct admission_view *v)
+admission_look(struct sessions *all, const struct config_src *src, struct admission_view *v)
 {
 	*v = (struct admission_view){
 		.stopping = all->stopping,
+		.draining = all->draining,
+		.lag_ms = reactor_lag_ms(all->floor.reactor),
+		.src_sessions = src != NULL ? *sessions_of_src(all, src) : 0,
+		.src_sessions_max = src != NULL ? src->sessions_max : 0,
 		.sessions = all->n_answering,
 		.sessions_max = all->n_free == 0 ? 0 : all->floor.config->limits.sessions_max,
 		.pairs_free = media_pairs_free(all->floor.media),
@@ -148,7 +153,7 @@ sessions_ready(struct sessions *all, struct sip_refusal *why)
 {
 	struct admission_view v;
 
-	admission_look(all, &v);
+	admission_look(all, NULL, &v);
 	return admission_allows(&v, 0, all->floor.config->sip.retry_after_s, why);
 }
 
@@ -182,7 +187,7 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 		*counter = SESSION_REFUSED_SRTP;
 		return refuse(why, 488, n.obstacle);
 	}
-	admission_look(all, &v);
+	admission_look(all, req->src, &v);
 	if (req->replaced != NULL)
 		session_replace_admit(&v);
 	v.handshakes_need = n.n_dtls;
@@ -412,7 +417,7 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 	return 200;
 }
 
-/* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2): part of the call as much as telephone-events. */
+/* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2.1): part of the call as much as telephone-events. */
 static bool
 is_digits(const struct sip_request *req)
 {
@@ -537,12 +542,14 @@ on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 	session_settle(s);
 }
 
-static unsigned int
-on_options(void *ctx)
+static bool
+on_door(void *ctx, const struct config_src *src, struct sip_refusal *why)
 {
-	struct sip_refusal why;
+	struct sessions *all = ctx;
+	struct admission_view v;
 
-	return sessions_ready(ctx, &why) ? 200 : 503;
+	admission_look(all, src, &v);
+	return admission_allows(&v, 0, all->floor.config->sip.retry_after_s, why);
 }
 
 const struct dialog_handlers *
@@ -554,7 +561,7 @@ sessions_handlers(void)
 		.on_body = on_body,
 		.on_confirmed = on_confirmed,
 		.on_ended = on_ended,
-		.on_options = on_options,
+		.on_door = on_door,
 		.on_answer = on_answer,
 		.on_describe = on_describe,
 		.on_probed = on_probed,

@@ -33,6 +33,8 @@ void
 session_replace_admit(struct admission_view *v)
 {
 	v->sessions -= v->sessions != 0;
+	v->src_sessions_max = 0;
+	v->draining = false;		/* the call is in progress */
 	if (v->room.sessions_free == 0)
 		v->room.sessions_free = 1;	/* no recording is opened */
 }

@@ -153,7 +153,7 @@ health_json(struct sessions *all)
 	struct dataplane_room room;
 
 	dataplane_room(all->floor.dataplane, &room);
-	cJSON_AddStringToObject(json, "status", ready ? "ok" : all->stopping ? "stopping" : "refusing");
+	cJSON_AddStringToObject(json, "status", ready ? "ok" : all->stopping ? "stopping" : all->draining ? "draining" : "refusing");
 	cJSON_AddStringToObject(json, "reason", ready ? "" : why.warning);
 	cJSON_AddStringToObject(json, "version", SRS_VERSION);
 	cJSON_AddStringToObject(json, "node", all->floor.config->node.name);
@@ -163,6 +163,7 @@ health_json(struct sessions *all)
 	cJSON_AddNumberToObject(json, "streams_free", room.streams_free);
 	cJSON_AddNumberToObject(json, "chunks_free_percent", room.chunks_free_percent);
 	cJSON_AddBoolToObject(json, "storage_ok", room.storage_ok);
+	cJSON_AddNumberToObject(json, "loop_lag_ms", reactor_lag_ms(all->floor.reactor));
 	cJSON_AddNumberToObject(json, "keys_ready", keys_ready(all->floor.keys));
 	cJSON_AddNumberToObject(json, "catalog_queue", catalog_queue_len(all->floor.catalog));
 	return json;

@@ -217,8 +217,9 @@ struct sessions {
 	uint32_t *free_slots;
 	uint32_t n_slots, n_free;
 	uint32_t n_answering;	/* sessions that are not draining: counts against sessions_max */
+	uint32_t *n_of_src;	/* the same by profile: config.srcs in order, then the default */
 	uint16_t generation;
-	bool stopping;
+	bool stopping, draining;
 	uint64_t seconds;	/* that sessions_tick() counted */
 	_Atomic uint64_t counters[SESSION_N_COUNTERS];
 	/* One request at a time: what a handler has read of it. Large, so here and not on the stack. */
@@ -248,6 +249,8 @@ SRS_MUST_CHECK enum srs_err session_open(struct session **out, struct sessions *
                                          const struct sip_request *req);
 void session_free(struct session *s);
 void session_timer_arm(struct session *s);
+/** How many sessions of this profile count against its sessions_max. */
+uint32_t *sessions_of_src(const struct sessions *all, const struct config_src *src);
 
 /* ---- session_recordings.c ---- */
 /** Open what the metadata asks for: R0, and one for each further communication session. @return of R0's */

@@ -122,8 +122,9 @@ struct dialog_handlers {
 	void (*on_probed)(void *ctx, struct dialog *d);
 	/** The dialog is over, by either side or by time; the last call for this dialog. */
 	void (*on_ended)(void *ctx, struct dialog *d, enum dialog_end how);
-	/** Out-of-dialog OPTIONS: 200, or 503 when no call would be taken now. */
-	unsigned int (*on_options)(void *ctx);
+	/** Would a call of a client with this profile be taken now? Asked for each INVITE before anything is taken for it, and
+	 * for OPTIONS outside a dialog, which tells the truth. @return false: `*why` is filled. May be NULL. */
+	bool (*on_door)(void *ctx, const struct config_src *src, struct sip_refusal *why);
 };
 
 /** Bind every listener. @param why names listener and remedy ("port 5060 is taken: ...") */
@@ -152,6 +153,9 @@ const struct sockaddr_storage *sip_listener_address(const struct sip *s, unsigne
 	X(SIP_MALFORMED,       sip_malformed,        "messages", COUNTER_WARN,  "dropped: no response could be formed") \
 	X(SIP_REFUSED,         sip_refused,          "messages", COUNTER_WARN,  "answered with 4xx, 5xx or 6xx") \
 	X(SIP_UNWELCOME,       sip_unwelcome,        "messages", COUNTER_WARN,  "answered with 403: the client's profile in src says refuse") \
+	X(SIP_RATE_REFUSED,    sip_rate_refused,     "messages", COUNTER_WARN,  "answered with 503 without a transaction: more new requests of one address than sip.rate_per_s") \
+	X(SIP_RATE_DROPPED,    sip_rate_dropped,     "messages", COUNTER_WARN,  "not answered at all: an address went on beyond that") \
+	X(SIP_NO_ROOM,         sip_no_room,          "messages", COUNTER_WARN,  "INVITEs answered with 503 without a transaction: draining, or a bound was reached") \
 	X(SIP_CHALLENGES,      sip_challenges,       "messages", COUNTER_INFO,  "answered with 401: no credentials yet, or a nonce that is used up") \
 	X(SIP_UNAUTHENTICATED, sip_unauthenticated,  "messages", COUNTER_WARN,  "answered with 401: credentials that are not right (sip.digest_users)") \
 	X(SIP_NO_ACK,          sip_no_ack,           "dialogs",  COUNTER_WARN,  "ended: our 200 was never acknowledged") \

@@ -8,7 +8,9 @@
 
 #include "controlplane/nat.h"
 #include "controlplane/sip/challenge.h"
+#include "controlplane/sip/door.h"
 #include "controlplane/sip/response.h"
+#include "controlplane/sip/source_limit.h"
 #include "lib/page.h"
 #include "lib/srs_log.h"
 
@@ -443,6 +445,7 @@ refused_by_challenge(struct sip *s, struct transaction *t, const struct message 
 
 /* ---- dispatch ---- */
 
+/* One with Replaces passed the door without being counted. */
 static void
 on_new_invite(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
               const struct dialog_opening *with)
@@ -458,12 +461,28 @@ on_new_invite(struct sip *s, const struct message *m, const struct conn_path *fr
 static void
 on_new_options(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t)
 {
-	unsigned int status = s->closing ? 503 : s->handlers.on_options(s->ctx);
+	struct sip_answer a = { .status = 200 };
 
-	sip_answer(s, t, m->method, from, &(struct sip_answer){
-		.status = status,
-		.warning = status >= 300 ? "no recording session would be accepted now" : NULL,
-		.retry_after_s = status == 503 ? sip_retry_after(s) : 0 });
+	(void)door_has_room(s, sip_src_of(s, from, NULL), &a);
+	sip_answer(s, t, m->method, from, &a);
+}
+
+/* What belongs to nothing here knocks first. @return not let in */
+static bool
+turned_away(struct sip *s, const struct message *m, const struct conn_path *from)
+{
+	struct sip_answer a;
+
+	switch (door_ask(s, m, from, &a)) {
+	case DOOR_OPEN:
+		return false;
+	case DOOR_REFUSE:
+		answer_stateless(s, m, from, &a);
+		break;
+	case DOOR_DROP:
+		break;
+	}
+	return true;
 }
 
 static void
@@ -509,12 +528,14 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 	const char *user = "";
 	enum srs_err err;
 
-	sip_tag_make(tag);
-	if (strcmp(m->method, "CANCEL") == 0) {
-		struct dialog *cancelled;
-
+	if (strcmp(m->method, "CANCEL") == 0)
 		invite = transaction_find_cancelled(s->transactions, m);
-		cancelled = invite == NULL ? NULL : transaction_user_ctx(invite);
+	if (d == NULL && invite == NULL && turned_away(s, m, from))
+		return;
+	sip_tag_make(tag);
+	if (invite != NULL) {
+		struct dialog *cancelled = transaction_user_ctx(invite);
+
 		if (cancelled != NULL)
 			memcpy(tag, cancelled->local_tag, sizeof(tag));	/* RFC 3261 §9.2: the same tag */
 	}
@@ -684,6 +705,8 @@ sip_create(struct sip **out, struct reactor *r, const struct config *c, const st
 	if (!err)
 		err = resolver_create(&s->resolver, r, c->sip.dns_servers, why, why_len);
 	if (!err)
+		err = source_limit_create(&s->sources, SOURCE_LIMIT_SOURCES);
+	if (!err)
 		err = transactions_create(&s->transactions, r, s->conns, c->sip.transactions_max, c->sip.t1_ms);
 	if (err)
 		sip_destroy(s);
@@ -706,6 +729,7 @@ sip_destroy(struct sip *s)
 	transactions_destroy(s->transactions);
 	resolver_destroy(s->resolver);
 	conn_set_destroy(s->conns);
+	source_limit_destroy(s->sources);
 	free(s);
 }
 

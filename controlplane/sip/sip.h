@@ -27,6 +27,7 @@ const char *sip_supported_line(const struct sip *s);
 #define SIP_ACCEPT_LINE    "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n"
 
 struct challenge;
+struct source_limit;
 
 struct sip {
 	struct reactor *reactor;
@@ -40,6 +41,7 @@ struct sip {
 	struct replaces_ended ended;
 	const struct nat *nat;		/* NULL: our addresses are what others use */
 	struct challenge *challenge;	/* NULL: nobody is asked for a password */
+	struct source_limit *sources;	/* how much each address asked */
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;

@@ -82,6 +82,7 @@ class Recorder:
             "http.port": str(self.http_port),
             "node.run_dir": os.path.join(self.folder, "run"),
             "node.name": "test-node",
+            "node.drain_s": "0",	# SIGTERM ends calls at once
             "tls.port": str(self.tls_port),
         }
         self.settings["sip.listen"] = f"udp:0.0.0.0:{self.port},tcp:0.0.0.0:{self.port}," \

@@ -88,6 +88,8 @@ const char *dialog_end_name(enum dialog_end how) { return how == DIALOG_END_BYE 
 static uint64_t now_ns = 1000000000;
 uint64_t reactor_mono_ns(void) { return now_ns; }
 uint64_t reactor_wall_ns(void) { return UINT64_C(1700000000123456789) + now_ns; }
+static uint32_t lag_ms;
+uint32_t reactor_lag_ms(const struct reactor *r) { return lag_ms; }
 static struct timer *armed;
 static uint64_t armed_ms;
 void timer_init(struct timer *t, void (*on_due)(void *ctx), void *ctx) { *t = (struct timer){ NULL, on_due, ctx }; }
@@ -334,6 +336,7 @@ fixture_set_up(struct fixture *f)
 
 	f->config.node.name = node_name;
 	f->src = (struct config_src){ .name = node_name, .accept = CONFIG_ACCEPT_TOLERANT, .retention_class = no_class };
+	f->config.src_default = &f->src;
 	f->config.sip.retry_after_s = 10;
 	f->config.media.rtp_port_min = 20000;
 	f->config.media.rtp_port_max = 20099;
@@ -361,6 +364,7 @@ fixture_set_up(struct fixture *f)
 	missing_suite = SRTP_SUITE_NONE;
 	refuse_open = refuse_add = fail_open = fail_install = refuse_remove = refuse_seal = refuse_part = fail_part = SRS_OK;
 	keys_left = 100;
+	lag_ms = 0;
 	armed = NULL;
 	n_datagrams_sent = 0;
 	refuse_send = SRS_OK;
@@ -387,6 +391,7 @@ teardown(void **state)
 	assert_int_equal(live_recordings, 0);
 	assert_int_equal(sessions_n(f->all), 0);
 	assert_int_equal(f->all->n_answering, 0);
+	assert_int_equal(*sessions_of_src(f->all, &f->src), 0);
 	assert_int_equal(media_pairs_free(f->media), 50);
 	sessions_destroy(f->all);
 	media_destroy(f->media);

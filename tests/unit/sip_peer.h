@@ -29,7 +29,8 @@ struct peer {
 	struct sockaddr_storage udp, tcp, udp6;
 	enum peer_answer answer;
 	unsigned int body_status;
-	unsigned int options_status;
+	bool full;			/* no call is taken */
+	unsigned int n_knocks;
 
 	struct dialog *dialog;		/* of the last INVITE */
 	struct dialog *replaced;
@@ -166,12 +167,15 @@ peer_on_ended(void *ctx, struct dialog *d, enum dialog_end how)
 		p->dialog = NULL;
 }
 
-static inline unsigned int
-peer_on_options(void *ctx)
+static inline bool
+peer_on_door(void *ctx, const struct config_src *src, struct sip_refusal *why)
 {
 	struct peer *p = ctx;
 
-	return p->options_status;
+	(void)src;
+	p->n_knocks++;
+	*why = (struct sip_refusal){ .status = 503, .warning = "no room" };
+	return !p->full;
 }
 
 /* The configuration; a test may change it before peer_open(). */
@@ -198,7 +202,6 @@ peer_prepare(struct peer *p)
 	p->config.sip.retry_after_s = 10;
 	p->config.limits.sessions_max = 4;
 	p->body_status = 200;
-	p->options_status = 200;
 }
 
 static inline void
@@ -206,7 +209,7 @@ peer_open(struct peer *p)
 {
 	static const struct dialog_handlers handlers = {
 		.on_invite = peer_on_invite, .on_reinvite = peer_on_reinvite, .on_body = peer_on_body,
-		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_options = peer_on_options,
+		.on_confirmed = peer_on_confirmed, .on_ended = peer_on_ended, .on_door = peer_on_door,
 		.on_answer = peer_on_answer, .on_describe = peer_on_describe, .on_probed = peer_on_probed,
 	};
 	char why[512] = "";

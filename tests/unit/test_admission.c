@@ -46,6 +46,9 @@ each_bound_alone_closes_the_door(void **state)
 	struct admission_view v;
 
 	v = roomy, v.stopping = true, refused_for(&v, 1, "shutting down");
+	v = roomy, v.draining = true, refused_for(&v, 0, "draining");
+	v = roomy, v.lag_ms = ADMISSION_LAG_MS_MAX + 1, refused_for(&v, 1, "late");
+	v = roomy, v.src_sessions = v.src_sessions_max = 3, refused_for(&v, 1, "of this client");
 	v = roomy, v.sessions = 10, refused_for(&v, 1, "sessions_max");
 	v = roomy, v.room.storage_ok = false, refused_for(&v, 1, "Storage is full");
 	v = roomy, v.catalog_has_room = false, refused_for(&v, 1, "catalog");

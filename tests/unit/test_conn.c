@@ -317,7 +317,7 @@ reply_leaves_from_the_address_it_was_sent_to(void **state)
 	struct peer *p = *state;
 	struct peer any = { 0 };
 	static char wildcard[] = "0.0.0.0";
-	struct dialog_handlers handlers = { .on_options = peer_on_options };
+	struct dialog_handlers handlers = { .on_door = peer_on_door };
 	struct sockaddr_storage to;
 	char why[256], text[4096];
 	int fd;
@@ -326,7 +326,6 @@ reply_leaves_from_the_address_it_was_sent_to(void **state)
 	any.listen[0] = (struct config_listen){ CONFIG_UDP, wildcard, 0 };
 	any.config.sip.listen = any.listen;
 	any.config.sip.n_listen = 1;
-	any.options_status = 200;
 	assert_int_equal(reactor_create(&any.reactor), SRS_OK);
 	assert_int_equal(sip_create(&any.sip, any.reactor, &any.config, &handlers, &any, why, sizeof(why)), SRS_OK);
 	assert_int_equal(conn_address_read(&to, "127.0.0.77", conn_port(sip_listener_address(any.sip, 0))), SRS_OK);

@@ -451,7 +451,7 @@ options_tell_health_outside_and_ok_inside_a_dialog(void **state)
 	assert_says(text, "Accept: application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed\r\n");
 	assert_says(text, "Allow: ");
 	establish(c, "");
-	c->peer.options_status = 503;
+	c->peer.full = true;
 	text = ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o2", .cseq = 1, .call_id = "o2" });
 	assert_status(text, 503);
 	assert_says(text, "Retry-After: ");

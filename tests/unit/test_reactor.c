@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <time.h>
+
 #include "controlplane/reactor.h"
 
 struct fixture {
@@ -87,6 +89,53 @@ clocks_move_forward(void **state)
 	assert_true(reactor_wall_ns() > 1600000000ull * 1000000000ull);
 }
 
+struct slow {
+	struct reactor *reactor;
+	struct timer due;
+	unsigned int turns;
+	uint32_t lag_ms;
+};
+
+static void
+nap(unsigned int ms)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000L }, NULL);
+}
+
+static void
+slow_due(void *ctx)
+{
+	struct slow *s = ctx;
+
+	nap(300);
+	s->lag_ms = reactor_lag_ms(s->reactor);
+	if (--s->turns == 0)
+		reactor_stop(s->reactor);
+	else
+		assert_int_equal(timer_arm(s->reactor, &s->due, 0), SRS_OK);
+}
+
+static uint32_t
+lag_after(unsigned int turns)
+{
+	struct slow s = { .turns = turns };
+
+	assert_int_equal(reactor_create(&s.reactor), SRS_OK);
+	timer_init(&s.due, slow_due, &s);
+	assert_int_equal(timer_arm(s.reactor, &s.due, 0), SRS_OK);
+	reactor_run(s.reactor);
+	timer_release(&s.due);
+	reactor_destroy(s.reactor);
+	return s.lag_ms;
+}
+
+static void
+a_loop_that_never_gets_done_is_late_and_one_pause_is_not(void **state)
+{
+	assert_true(lag_after(8) >= 100);
+	assert_int_equal(lag_after(1), 0);
+}
+
 int
 main(void)
 {
@@ -94,6 +143,7 @@ main(void)
 		cmocka_unit_test(timers_fire_once_in_order_and_never_early),
 		cmocka_unit_test(disarmed_timer_stays_silent_and_arming_again_moves_it),
 		cmocka_unit_test(clocks_move_forward),
+		cmocka_unit_test(a_loop_that_never_gets_done_is_late_and_one_pause_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -550,6 +550,7 @@ the_fifth_of_four_sessions_is_refused_with_retry_after(void **state)
 {
 	struct fixture *f = *state;
 	struct dialog dialogs[5] = { { 0 } };
+	struct sip_refusal why = { 0 };
 
 	for (unsigned int i = 0; i < 5; i++) {
 		request_of(f, sdp_of(TWO_STREAMS, 1), NULL);
@@ -559,12 +560,76 @@ the_fifth_of_four_sessions_is_refused_with_retry_after(void **state)
 	assert_int_equal(n_accepts, 4);
 	assert_int_equal(refusal.status, 503);
 	assert_in_range(refusal.retry_after_s, 1, 10);
-	assert_int_equal(sessions_handlers()->on_options(f->all), 503);
+	assert_false(sessions_handlers()->on_door(f->all, f->request.src, &why));
+	assert_int_equal(why.status, 503);
 	for (unsigned int i = 0; i < 4; i++) {
 		sessions_handlers()->on_ended(f->all, &dialogs[i], DIALOG_END_BYE);
 		run(f);
 	}
-	assert_int_equal(sessions_handlers()->on_options(f->all), 200);
+	assert_true(sessions_handlers()->on_door(f->all, f->request.src, &why));
+}
+
+/* The bound of a profile is its own: the one of another client is not touched by it. */
+static void
+a_profile_bounds_its_sessions(void **state)
+{
+	struct fixture *f = *state;
+	struct dialog dialogs[3] = { { 0 } };
+	struct sip_refusal why = { 0 };
+
+	f->src.sessions_max = 2;
+	for (unsigned int i = 0; i < 3; i++) {
+		request_of(f, sdp_of(TWO_STREAMS, 1), NULL);
+		sessions_handlers()->on_invite(f->all, &dialogs[i], &f->request);
+		run(f);
+	}
+	assert_int_equal(n_accepts, 2);
+	assert_int_equal(refusal.status, 503);
+	assert_non_null(strstr(refusal.warning, "of its profile"));
+	assert_false(sessions_handlers()->on_door(f->all, &f->src, &why));
+	assert_true(sessions_ready(f->all, &why));
+	for (unsigned int i = 0; i < 2; i++) {
+		sessions_handlers()->on_ended(f->all, &dialogs[i], DIALOG_END_BYE);
+		run(f);
+	}
+	assert_true(sessions_handlers()->on_door(f->all, &f->src, &why));
+}
+
+static void
+a_draining_recorder_takes_no_call_and_keeps_those_it_has(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	struct dialog late = { 0 };
+	struct sip_refusal why = { 0 };
+
+	sessions_drain(f->all);
+	assert_false(sessions_ready(f->all, &why));
+	assert_non_null(strstr(why.warning, "draining"));
+	request_of(f, sdp_of(TWO_STREAMS, 1), NULL);
+	sessions_handlers()->on_invite(f->all, &late, &f->request);
+	assert_int_equal(refusal.status, 503);
+	assert_int_equal(s->state, SESSION_RECORDING);
+	request_of(f, sdp_of(TWO_STREAMS, 2), NULL);
+	sessions_handlers()->on_reinvite(f->all, &f->dialog, &f->request);
+	run(f);
+	assert_int_equal(n_accepts, 2);
+	sessions_handlers()->on_ended(f->all, &f->dialog, DIALOG_END_BYE);
+	run(f);
+	assert_int_equal(n_sealed, 1);
+}
+
+static void
+a_loop_that_is_late_takes_no_call(void **state)
+{
+	struct fixture *f = *state;
+	struct sip_refusal why = { 0 };
+
+	lag_ms = ADMISSION_LAG_MS_MAX + 1;
+	assert_false(sessions_handlers()->on_door(f->all, &f->src, &why));
+	assert_non_null(strstr(why.warning, "late"));
+	lag_ms = ADMISSION_LAG_MS_MAX;
+	assert_true(sessions_handlers()->on_door(f->all, &f->src, &why));
 }
 
 static void
@@ -685,6 +750,9 @@ main(void)
 		CASE(refused_streams_are_503_and_leak_nothing),
 		CASE(a_full_ring_while_draining_is_tried_again),
 		CASE(the_fifth_of_four_sessions_is_refused_with_retry_after),
+		CASE(a_profile_bounds_its_sessions),
+		CASE(a_draining_recorder_takes_no_call_and_keeps_those_it_has),
+		CASE(a_loop_that_is_late_takes_no_call),
 		CASE(a_part_begins_anew_when_it_is_due),
 		CASE(a_call_that_lasts_too_long_is_ended_by_us),
 		CASE(shutdown_ends_every_call_and_refuses_new_ones),

@@ -741,7 +741,7 @@ static void
 start_without_a_certificate_says_what_to_do(void **state)
 {
 	struct tls_peer *p = *state;
-	static const struct dialog_handlers handlers = { .on_options = peer_on_options };
+	static const struct dialog_handlers handlers = { .on_door = peer_on_door };
 	struct reactor *r;
 	struct sip *s = NULL;
 	char why[512] = "";
