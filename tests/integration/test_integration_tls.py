@@ -225,16 +225,19 @@ def test_resumption(context):
 
 def beside_hanging_handshakes(r, ca, n_half, n_slow, seconds):
     """Set-up times of calls over TLS and UDP beside `n_half` half-open handshakes and `n_slow` peers that send a byte a
-    second, in order. Every call must succeed."""
+    second, in order. Every call must succeed. They come from addresses of their own: one source gets half the handshakes."""
     hello = client_hello()
     hanging, stop = [], threading.Event()
-    for _ in range(n_half):
-        s = socket.create_connection(("127.0.0.1", r.tls_port))
+
+    def stranger(i):
+        return socket.create_connection(("127.0.0.1", r.tls_port), source_address=(f"127.250.0.{1 + i % 200}", 0))
+    for i in range(n_half):
+        s = stranger(i)
         s.sendall(hello[:len(hello) // 2])
         hanging.append(s)
 
     def dribble():
-        slow = [[socket.create_connection(("127.0.0.1", r.tls_port)), 0] for _ in range(n_slow)]
+        slow = [[stranger(i), 0] for i in range(n_slow)]
         while not stop.wait(1):
             for pair in slow:
                 try:
@@ -242,7 +245,7 @@ def beside_hanging_handshakes(r, ca, n_half, n_slow, seconds):
                     pair[1] += 1
                 except OSError:		# cut: another takes its place
                     pair[0].close()
-                    pair[:] = socket.create_connection(("127.0.0.1", r.tls_port)), 0
+                    pair[:] = stranger(0), 0
         for pair in slow:
             pair[0].close()
     dribbler = threading.Thread(target=dribble)
