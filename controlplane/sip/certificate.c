@@ -80,24 +80,35 @@ static enum srs_err
 chain_read(struct certificate *c, const struct file *f, const char *path, char *why, size_t why_len)
 {
 	BIO *in = BIO_new_mem_buf(f->bytes, (int)f->len);
+	int n = 0;
+	bool ended;
 	X509 *x;
 
-	if (in == NULL)
-		return SRS_ERR_NOMEM;
-	c->leaf = PEM_read_bio_X509(in, NULL, NULL, NULL);
 	c->chain = sk_X509_new_null();
-	while (c->leaf != NULL && c->chain != NULL && sk_X509_num(c->chain) < CERTIFICATE_CHAIN_MAX &&
-	       (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
-		if (sk_X509_push(c->chain, x) == 0) {
+	if (in == NULL || c->chain == NULL) {
+		BIO_free(in);
+		return SRS_ERR_NOMEM;
+	}
+	ERR_clear_error();
+	while (n < CERTIFICATE_CHAIN_MAX && (x = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL) {
+		if (n++ == 0) {
+			c->leaf = x;
+		} else if (sk_X509_push(c->chain, x) == 0) {
 			X509_free(x);
-			break;
+			n = CERTIFICATE_CHAIN_MAX;
 		}
 	}
+	ended = n < CERTIFICATE_CHAIN_MAX && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 	BIO_free(in);
-	ERR_clear_error();	/* the end of the file is one */
-	if (c->leaf != NULL && c->chain != NULL)
+	ERR_clear_error();
+	if (ended && n != 0)
 		return SRS_OK;
-	snprintf(why, why_len, "%.300s holds no certificate: it must be PEM, ours first, then its chain", path);
+	if (n == CERTIFICATE_CHAIN_MAX)
+		snprintf(why, why_len, "%.300s holds more than %d certificates: split it", path, CERTIFICATE_CHAIN_MAX - 1);
+	else if (ended)
+		snprintf(why, why_len, "%.300s holds no certificate: it must be PEM, ours first, then its chain", path);
+	else	/* those behind it would be missed without a word, and with them whoever they signed */
+		snprintf(why, why_len, "%.300s: its certificate no. %d cannot be read: copy it anew, as PEM", path, n + 1);
 	return SRS_ERR_INVALID;
 }
 

@@ -16,8 +16,8 @@ struct stack_st_X509;
 struct x509_store_st;
 
 #define CERTIFICATE_FILE_MAX  (256u * 1024)	/* bytes of a PEM file */
-#define CERTIFICATE_CHAIN_MAX 16
-#define CERTIFICATE_NAMES_MAX 16		/* of one certificate; more are not looked at */
+#define CERTIFICATE_CHAIN_MAX 256	/* certificates in a file, ours or those of authorities */
+#define CERTIFICATE_NAMES_MAX 100	/* of one certificate, as many as public authorities sign; more are not looked at */
 #define CERTIFICATE_NAME_MAX  255
 #define CERTIFICATE_WARN_S    (30 * 24 * 3600)	/* before its end */
 

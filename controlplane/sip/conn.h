@@ -72,7 +72,7 @@ SRS_MUST_CHECK enum srs_err conn_path_to(const struct conn_set *s, enum config_t
 /** Names that the peer's certificate proves on this connection, borrowed until it closes: hosts of sip: URIs in the
  * subjectAltName, else its DNS names (RFC 5922 §7.1). `names` holds CONN_IDENTITIES_MAX. @return how many; 0 without TLS,
  * without a certificate, or when the connection is gone */
-#define CONN_IDENTITIES_MAX 16
+#define CONN_IDENTITIES_MAX 100
 unsigned int conn_identities(const struct conn_set *s, const struct conn_path *path, const char **names);
 /** The first of them; "": none. */
 const char *conn_identity(const struct conn_set *s, const struct conn_path *path);

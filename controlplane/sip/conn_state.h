@@ -3,6 +3,8 @@
 #ifndef CONN_STATE_H
 #define CONN_STATE_H
 
+#include <assert.h>
+
 #include "controlplane/reactor.h"
 #include "controlplane/sip/certificate.h"
 #include "controlplane/sip/conn.h"
@@ -33,6 +35,8 @@ struct handshake {
 	struct stream *older, *newer;	/* of those under way */
 	struct stream *next_waiting;
 };
+
+static_assert(CONN_IDENTITIES_MAX >= CERTIFICATE_NAMES_MAX, "a caller's list holds all that a certificate has");
 
 struct stream {
 	struct conn_set *set;

@@ -336,8 +336,8 @@ stream_tls_failed(struct stream *c)
 	unsigned long error = bufferevent_get_openssl_error(c->bev);
 	const char *remedy;
 
-	if (error == 0)
-		return;		/* TCP itself failed, or the peer just closed */
+	if (ERR_GET_LIB(error) <= ERR_LIB_SYS)
+		return;		/* TCP itself failed (a number of libevent's, or of the system), or the peer just closed */
 	ERR_put_error(ERR_GET_LIB(error), 0, ERR_GET_REASON(error), __FILE__, __LINE__);
 	(void)tls_failure(c->ssl, what, sizeof(what), &remedy);
 	conn_count(c->set->counters.tls_failed);

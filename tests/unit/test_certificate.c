@@ -51,6 +51,25 @@ persons_and_wildcards_are_nobody(void **state)
 	ASSERT_NAMES("DNS:sbc example com,DNS:sbc\"x", );
 }
 
+/* Public authorities sign a hundred names; the one that a profile has may be the last. */
+static void
+hundred_names_all_count(void **state)
+{
+	char san[4096] = "", text[16];
+	const char *expected[CERTIFICATE_NAMES_MAX + 1] = { NULL };
+	char names[CERTIFICATE_NAMES_MAX][16];
+
+	for (unsigned int i = 0; i < CERTIFICATE_NAMES_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "sbc%u", i);
+		snprintf(text, sizeof(text), "%sDNS:sbc%u", i == 0 ? "" : ",", i);
+		strcat(san, text);
+		expected[i] = names[i];
+	}
+	assert_names(san, expected);
+	strcat(san, ",DNS:sbc-more");
+	assert_names(san, expected);
+}
+
 /* A zero byte in the middle: "good.example\0.evil.example" must not be read as good.example. */
 static void
 zero_byte_in_a_name_hides_nothing(void **state)
@@ -137,6 +156,45 @@ files_that_will_not_do_are_named_with_the_remedy(void **state)
 	free(p);
 }
 
+static void
+file_append(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "ae");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* Authorities behind one that is broken would not be trusted, and nobody would know why. */
+static void
+bundle_is_read_to_its_end_or_refused(void **state)
+{
+	struct tls_peer *p = calloc(1, sizeof(*p));
+	struct x509_store_st *store;
+	char why[512], *one = NULL;
+	BIO *out = BIO_new(BIO_s_mem());
+	long len;
+
+	tls_peer_prepare(p);
+	assert_int_equal(PEM_write_bio_X509(out, p->stranger.x), 1);
+	len = BIO_get_mem_data(out, &one);
+	one = strndup(one, (size_t)len);
+	BIO_free(out);
+	for (unsigned int i = 0; i < 100; i++)	/* more than a few, with remarks between them */
+		file_append(p->client_ca, one), file_append(p->client_ca, "Subject: an authority\n");
+	assert_int_equal(certificate_store_load(&store, p->client_ca, why, sizeof(why)), SRS_OK);
+	assert_int_equal(sk_X509_OBJECT_num(X509_STORE_get0_objects(store)), 2);	/* each once */
+	X509_STORE_free(store);
+	file_append(p->client_ca, "-----BEGIN CERTIFICATE-----\nMIIBszCC\n-----END CERTIFICATE-----\n");
+	file_append(p->client_ca, one);
+	assert_int_equal(certificate_store_load(&store, p->client_ca, why, sizeof(why)), SRS_ERR_INVALID);
+	assert_non_null(strstr(why, "certificate no. 102 cannot be read"));
+	free(one);
+	tls_peer_stop(p);
+	free(p);
+}
+
 /* The file's text and the key's bytes are gone from ordinary memory once it is read; what is left is OpenSSL's number, in
  * its locked heap and in the machine's byte order. */
 static void
@@ -176,6 +234,8 @@ main(void)
 		cmocka_unit_test(usage_that_a_sip_peer_has),
 		cmocka_unit_test(days_that_are_left),
 		cmocka_unit_test(files_that_will_not_do_are_named_with_the_remedy),
+		cmocka_unit_test(hundred_names_all_count),
+		cmocka_unit_test(bundle_is_read_to_its_end_or_refused),
 		cmocka_unit_test(private_key_leaves_no_copy_behind),
 	};
 

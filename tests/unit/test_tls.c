@@ -737,6 +737,27 @@ connection_that_we_open_is_dropped_when_somebody_else_answers(void **state)
 	pair_free(&namesake);
 }
 
+/* Nobody listens where the Contact leads: no fault of TLS, and no handshake that failed. */
+static void
+connection_that_nobody_takes_is_no_failed_handshake(void **state)
+{
+	struct tls_peer *p = *state;
+	struct answering gone = answering_make(&p->client);
+	SSL *ssl;
+
+	close(gone.fd);
+	tls_peer_open(p);
+	ssl = tls_peer_dial(p, &p->tls);
+	call_with_contact(p, ssl, "sip:src@", &gone, 1);
+	tls_peer_hang_up(ssl);
+	peer_turn(&p->peer, 20);
+	dialog_end(p->peer.dialog, 0, "over");
+	peer_turn(&p->peer, 50);
+	assert_int_equal(p->peer.n_ended, 1);
+	assert_int_equal(counter(p, SIP_TLS_FAILED), 0);
+	SSL_CTX_free(gone.context);
+}
+
 static void
 start_without_a_certificate_says_what_to_do(void **state)
 {
@@ -778,6 +799,7 @@ main(void)
 		WITH(bye_opens_a_tls_connection_when_the_old_one_is_gone),
 		WITH(requests_to_one_peer_share_the_connection_that_we_open),
 		WITH(connection_that_we_open_is_dropped_when_somebody_else_answers),
+		WITH(connection_that_nobody_takes_is_no_failed_handshake),
 		WITH(start_without_a_certificate_says_what_to_do),
 	};
 
