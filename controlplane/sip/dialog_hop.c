@@ -42,21 +42,30 @@ hop_transport(struct hop *h)
 	}
 }
 
-/* @return false: no host can be read. Release in every case. */
+/* @return false: a port that there is not. None at all is fine: 0. */
+static bool
+hop_port(struct hop *h)
+{
+	const char *text = h->uri->port;
+	unsigned long port = text == NULL ? 0 : strtoul(text, NULL, 10);
+
+	if (text != NULL && (strspn(text, "0123456789") != strlen(text) || port == 0 || port > UINT16_MAX))
+		return false;
+	h->port = (uint16_t)port;
+	return true;
+}
+
+/* @return false: no host or no port can be read, or the URI is not one of SIP. Release in every case. */
 static bool
 hop_read(struct hop *h, const char *uri, enum config_transport like)
 {
-	unsigned long port;
-
 	*h = (struct hop){ .transport = like };
 	if (osip_uri_init(&h->uri) != OSIP_SUCCESS) {
 		h->uri = NULL;
 		return false;
 	}
-	if (osip_uri_parse(h->uri, uri) != OSIP_SUCCESS || h->uri->host == NULL)
+	if (osip_uri_parse(h->uri, uri) != OSIP_SUCCESS || h->uri->host == NULL || !hop_port(h))
 		return false;
-	port = h->uri->port == NULL ? 0 : strtoul(h->uri->port, NULL, 10);
-	h->port = port > UINT16_MAX ? 0 : (uint16_t)port;
 	hop_transport(h);
 	h->numeric = conn_address_read(&h->address, h->uri->host, h->port != 0 ? h->port
 	                               : h->transport == CONFIG_TLS ? SIPS_PORT : SIP_PORT) == SRS_OK;

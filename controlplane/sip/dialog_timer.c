@@ -14,7 +14,8 @@
 
 /* ---- what a message says ---- */
 
-/* Digits, then nothing or a parameter. @return 0: no number. A larger one than fits is the largest. */
+/* Digits, then nothing or a parameter. @return 0: no number. One that is 0 is below every minimum, as 1 is; a larger one
+ * than fits is the largest. */
 static uint32_t
 seconds_of(const char *value)
 {
@@ -26,6 +27,8 @@ seconds_of(const char *value)
 	at += strspn(at, " \t");
 	if (*at != '\0' && *at != ';')
 		return 0;
+	if (n == 0)
+		return isdigit((unsigned char)*value) != 0;
 	return n > INT32_MAX ? INT32_MAX : (uint32_t)n;
 }
 

@@ -39,6 +39,7 @@ headers_are_read_in_every_dress(void **state)
 		{ "Session-Expires: 90;other=1;refresher=uas;x\r\nMin-SE: 90;lr\r\n", { 90, 90, REFRESHER_UAS, false } },
 		{ "Session-Expires: 4294967296\r\nRequire: timer\r\n", { INT32_MAX, 0, REFRESHER_OPEN, true } },
 		{ "Session-Expires: 99999999999999999999999\r\n", { INT32_MAX, 0, REFRESHER_OPEN, false } },
+		{ "Session-Expires: 0\r\nSupported: timer\r\n", { 1, 0, REFRESHER_OPEN, true } },	/* below any Min-SE */
 		{ "Session-Expires: soon\r\nMin-SE: -1\r\n", { 0, 0, REFRESHER_OPEN, false } },
 		{ "Session-Expires: 90 s;refresher=me\r\n", { 0, 0, REFRESHER_OPEN, false } },
 		{ "Session-Expires: 1800;refresher\r\n", { 1800, 0, REFRESHER_OPEN, false } },
@@ -127,6 +128,8 @@ too_small_an_interval_gets_422_with_min_se(void **state)
 	text = ask(c, (struct peer_request){ .method = "UPDATE", .branch = "u", .cseq = 2, .to_tag = c->to_tag,
 		   .lines = "Supported: timer\r\nSession-Expires: 30\r\n" });
 	assert_status(text, 422);
+	assert_status(ask(c, (struct peer_request){ .method = "UPDATE", .branch = "u0", .cseq = 3, .to_tag = c->to_tag,
+		      .lines = "Supported: timer\r\nSession-Expires: 00\r\n" }), 422);
 	assert_status(ask(c, (struct peer_request){ .method = "UPDATE", .branch = "u2", .cseq = 3, .to_tag = c->to_tag,
 		      .lines = "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n" }), 200);
 }
