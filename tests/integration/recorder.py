@@ -283,10 +283,10 @@ class Recorder:
 
     # ---- placing calls ----
 
-    def simulate(self, *args, expect=0, timeout=120, host="127.0.0.1"):
+    def simulate(self, *args, expect=0, timeout=120, host="127.0.0.1", port=None):
         """capstan-src against this recorder; returns its JSON report."""
         binary = os.path.join(self.build, "bench", "src", "capstan-src")
-        target = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        target = f"[{host}]:{port or self.port}" if ":" in host else f"{host}:{port or self.port}"
         local = self.host6 if ":" in host else self.host
         done = subprocess.run([binary, "--json", "--seed", "7", "--local", local, *args, target],
                               capture_output=True, text=True, timeout=timeout)
