@@ -136,6 +136,39 @@ answer_write(const struct offer *o, const struct answer_media *decided, const ch
 	return w.full ? 0 : w.len;
 }
 
+/* What put_media() writes beside texts of the offer, each at its longest. */
+#define HEAD_SIZE_MAX  (sizeof("v=0\r\no=capstan  IN IP6 \r\ns=-\r\nc=IN IP6 \r\nt=0 0\r\n") + 20 + 1 + 20 + 2 * sizeof(((struct answer_media *)0)->ip))
+#define MEDIA_SIZE_MAX (sizeof("m= 65535  \r\nc=IN IP6 \r\na=ptime:65535\r\na=label:\r\na=rtcp:65535\r\na=recvonly\r\n") + \
+                        sizeof(((struct answer_media *)0)->ip))
+#define CODEC_SIZE_MAX (sizeof("a=rtpmap:127 /4294967295/255\r\na=fmtp:127 \r\n"))
+#define SDES_SIZE_MAX  (sizeof("a=crypto:\r\n") + SDES_TAG_SIZE + 30 + sizeof(" inline:") + 64) /* the longest suite, key and salt in base64 */
+#define DTLS_SIZE_MAX  (sizeof("a=fingerprint:sha-256 \r\na=setup:passive\r\na=tls-id:\r\n") + 3 * 32 + 40)
+
+static size_t
+media_size_max(const struct offer_media *m)
+{
+	size_t len = MEDIA_SIZE_MAX + strlen(m->kind_text) + strlen(m->profile_text) + strlen(m->formats) + strlen(m->label);
+
+	for (unsigned int i = 0; i < m->n_codecs; i++)
+		len += CODEC_SIZE_MAX + strlen(m->codecs[i].name) + strlen(m->codecs[i].fmtp);
+	switch (offer_media_keying(m)) {
+	case OFFER_KEYING_SDES: return len + SDES_SIZE_MAX;
+	case OFFER_KEYING_DTLS: return len + DTLS_SIZE_MAX;
+	case OFFER_KEYING_NONE: break;
+	}
+	return len;
+}
+
+size_t
+answer_size_max(const struct offer *o)
+{
+	size_t len = HEAD_SIZE_MAX;
+
+	for (unsigned int i = 0; i < o->n_media; i++)
+		len += media_size_max(&o->media[i]);
+	return len;
+}
+
 /* ---- secrets ---- */
 
 struct striker {

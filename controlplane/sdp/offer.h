@@ -145,6 +145,9 @@ struct answer_media {
 size_t answer_write(const struct offer *o, const struct answer_media *decided, const char *origin_ip,
                     uint64_t session_id, uint64_t version, char *out, size_t out_len);
 
+/** No answer to this offer is longer, whatever is decided: asked before anything is taken for it. */
+size_t answer_size_max(const struct offer *o);
+
 /** Overwrite a=crypto inline keys, a=ice-pwd and Authorization values by as many '*'. @return secrets struck out */
 unsigned int offer_redact(char *bytes, size_t len);
 

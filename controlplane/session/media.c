@@ -201,6 +201,16 @@ host_fits(const struct media_host *h, uint8_t ip_version)
 	return ip_version == 0 || h->place.address.ip_version == ip_version;
 }
 
+bool
+media_has(const struct media *m, uint16_t lcore_i, uint8_t ip_version)
+{
+	for (unsigned int i = 0; i < m->n_hosts; i++) {
+		if (m->hosts[i].place.lcore_i == lcore_i && host_fits(&m->hosts[i], ip_version))
+			return true;
+	}
+	return false;
+}
+
 enum srs_err
 media_lcore_choose(struct media *m, uint8_t ip_version, uint16_t *lcore_i)
 {

@@ -31,6 +31,8 @@ void media_destroy(struct media *m);	/* accepts NULL */
 /** The lcore with the fewest ports taken among those that have an address of this IP version (0: any version).
  * @return LIMIT: no lcore has a free pair; UNSUPPORTED: no address of this version */
 SRS_MUST_CHECK enum srs_err media_lcore_choose(struct media *m, uint8_t ip_version, uint16_t *lcore_i);
+/** Has this lcore an address of this version (0: any), with free ports or without? */
+bool media_has(const struct media *m, uint16_t lcore_i, uint8_t ip_version);
 
 /** Take a port of that lcore, on its emptiest address of this IP version (0: any).
  * @return LIMIT: all ports are taken or rest; UNSUPPORTED: the lcore has no address of this version */

@@ -70,6 +70,25 @@ session_arm(struct session *s)
 		session_streams_apply(s, &s->all->offer);
 }
 
+/* A refused INVITE takes its dialog along, without on_ended(); a refused re-INVITE leaves it. */
+static void
+session_refuse_answer(struct session *s, const char *obstacle)
+{
+	const struct sip_refusal why = { .status = 500, .warning = obstacle };
+	struct dialog *d = s->dialog;
+
+	log_warn("session", "answer_refused", "call_id=%s why=\"%s\"", s->call_id, obstacle);
+	if (s->answer_sdp != NULL) {
+		dialog_refuse(d, &why);
+		return;
+	}
+	s->dialog = NULL;
+	dialog_user_set(d, NULL);
+	dialog_refuse(d, &why);
+	(void)snprintf(s->reason, sizeof(s->reason), "refused");
+	(void)session_dispatch(s, EV_ENDED);
+}
+
 static void
 session_send_answer(struct session *s)
 {
@@ -80,9 +99,10 @@ session_send_answer(struct session *s)
 	if (obstacle == NULL && session_answer_make(s, &whole))
 		obstacle = "The answer could not be written, offer fewer m-lines or formats";
 	if (obstacle != NULL) {
-		dialog_refuse(s->dialog, &(struct sip_refusal){ .status = 500, .warning = obstacle });
+		session_refuse_answer(s, obstacle);
 		return;
 	}
+	s->reoffer_mono_ns = 0;		/* it tells all of it */
 	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(whole));
 	session_describe(s, NULL);
 	session_recordings_publish(s);
@@ -518,7 +538,7 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	all->n_answering++;
 	++*sessions_of_src(all, req->src);
 	s->started_wall_ns = reactor_wall_ns();
-	s->started_mono_ns = reactor_mono_ns();
+	s->started_mono_ns = s->heard_mono_ns = reactor_mono_ns();
 	s->transport = req->transport;
 	nat_address_of(&peer, &req->source);
 	s->beyond_nat = !nat_is_private(&peer);

@@ -85,6 +85,11 @@ sdp_read(struct sessions *all, struct sip_refusal *why)
 	enum srs_err err;
 
 	err = offer_parse(&all->offer, all->body.sdp->bytes, &text);
+	/* types that need no a=rtpmap get one from us: an answer may be longer than its offer */
+	if (err == SRS_OK && answer_size_max(&all->offer) >= sizeof(all->text)) {
+		text = "The answer would be too long: offer fewer m-lines or formats";
+		err = SRS_ERR_LIMIT;
+	}
 	if (err == SRS_OK)
 		return true;
 	return refuse(why, err == SRS_ERR_LIMIT ? 488 : 400, text);
@@ -98,8 +103,11 @@ struct mlines {
 	const char *obstacle;		/* of the first candidate that cannot: a sentence for Warning */
 };
 
+static const char no_address[] = "No media address of the offered IP version, offer the other one";
+
+/* @param s  the session that this is a later offer of; NULL: it is the first */
 static void
-mlines_judge(struct mlines *out, struct sessions *all, const struct session_policy *p)
+mlines_judge(struct mlines *out, struct sessions *all, const struct session *s, const struct session_policy *p)
 {
 	*out = (struct mlines){ 0 };
 	for (unsigned int i = 0; i < all->offer.n_media; i++) {
@@ -109,6 +117,8 @@ mlines_judge(struct mlines *out, struct sessions *all, const struct session_poli
 		if (!session_mline_is_candidate(m))
 			continue;
 		obstacle = session_mline_obstacle(all, p, m);
+		if (obstacle == NULL && s != NULL && !media_has(all->floor.media, s->lcore_i, m->address.ip_version))
+			obstacle = no_address;
 		if (obstacle == NULL && out->n_recordable++ == 0)
 			out->ip_version = m->address.ip_version;
 		out->n_dtls += obstacle == NULL && offer_media_keying(m) == OFFER_KEYING_DTLS;
@@ -180,7 +190,7 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 	if (!sdp_read(all, why))
 		return false;
 	session_policy_read(&policy, all, req);
-	mlines_judge(&n, all, &policy);
+	mlines_judge(&n, all, NULL, &policy);
 	if (n.n_recordable == 0 && n.obstacle == NULL)
 		return refuse(why, 488, no_candidate(&all->offer));
 	if (n.n_recordable == 0) {
@@ -266,7 +276,7 @@ session_start(struct session *s, const struct sip_request *req)
 		return err;
 	if (req->replaced != NULL)
 		return session_replace_wait(s, dialog_user(req->replaced));
-	mlines_judge(&n, all, &s->policy);
+	mlines_judge(&n, all, NULL, &s->policy);
 	err = media_lcore_choose(all->floor.media, n.ip_version, &s->lcore_i);
 	if (err)
 		return err;
@@ -306,7 +316,7 @@ on_invite(void *ctx, struct dialog *d, const struct sip_request *req)
 		session_free(s);
 	}
 	if (err == SRS_ERR_UNSUPPORTED)
-		(void)refuse(&why, 488, "No media address of the offered IP version, offer the other one");
+		(void)refuse(&why, 488, no_address);
 	else
 		(void)refuse(&why, 503, "No room for another recording, try another recorder");
 	if (why.status == 503)
@@ -350,18 +360,19 @@ note_other_parts(struct session *s)
 	}
 }
 
-/* A later offer. One whose audio could all be recorded but for its protection is refused, and the session goes on as it
- * was (RFC 3261 §14.2); one that merely removes streams is not. */
+/* A later offer. One whose audio could all be recorded but for its protection or its addresses is refused, and the session
+ * goes on as it was (RFC 3261 §14.2); one that merely removes streams is not. */
 static bool
-reoffer_read(struct sessions *all, const struct sip_request *req, struct sip_refusal *why)
+reoffer_read(struct session *s, const struct sip_request *req, struct sip_refusal *why)
 {
+	struct sessions *all = s->all;
 	struct session_policy policy;
 	struct mlines n;
 
 	if (!sdp_read(all, why))
 		return false;
 	session_policy_read(&policy, all, req);
-	mlines_judge(&n, all, &policy);
+	mlines_judge(&n, all, s, &policy);
 	if (n.n_recordable == 0 && n.obstacle != NULL)
 		return refuse(why, 488, n.obstacle);
 	return true;
@@ -379,7 +390,7 @@ on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 		dialog_refuse(d, &why);
 		return;
 	}
-	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(s, req, &why))) {
 		log_info("session", "reinvite_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
 		dialog_refuse(d, &why);
 		return;
@@ -411,6 +422,7 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 	(void)session_dispatch(s, EV_OFFER);
 	if (session_answer_make(s, sdp))
 		return 500;
+	s->reoffer_mono_ns = 0;
 	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(*sdp));
 	session_describe(s, NULL);
 	session_recordings_publish(s);
@@ -448,7 +460,7 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, 
 		session_settle(s);
 		return 200;
 	}
-	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(all, req, &why))) {
+	if (!body_read(all, req, &why) || (all->body.sdp != NULL && !reoffer_read(s, req, &why))) {
 		log_info("session", "body_refused", "call_id=%s why=\"%s\"", s->call_id, why.warning);
 		*warning = why.warning;
 		return why.status;

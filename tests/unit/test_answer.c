@@ -171,6 +171,41 @@ buffer_too_small_gives_zero(void **state)
 	assert_int_equal(answer_write(&offer, decided, "198.51.100.4", 4711, 1, text, len + 1), len);
 }
 
+/* Static types need no a=rtpmap, and get one from us: the answer may be many times its offer. */
+static void
+no_answer_is_longer_than_was_foretold(void **state)
+{
+	static const char every_type[] = "0 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 25 26 28 31 32 33 34";
+	static char sdp[OFFER_BYTES_MAX], out[4 * OFFER_BYTES_MAX];
+	static const char *const profiles[] = { "RTP/AVP", "RTP/SAVP", "UDP/TLS/RTP/SAVP" };
+	size_t len;
+
+	for (unsigned int k = 0; k < 3; k++) {
+		len = (size_t)snprintf(sdp, sizeof(sdp), "v=0\n");
+		for (unsigned int i = 0; i < OFFER_MEDIA_MAX; i++) {
+			len += (size_t)snprintf(sdp + len, sizeof(sdp) - len, "m=audio 65535 %s %s\na=ptime:65535\na=label:%063u\n"
+			                        "a=crypto:123456789 AES_256_CM_HMAC_SHA1_80 inline:%s\na=setup:active\n"
+			                        "a=fingerprint:" FINGERPRINT "\na=rtcp-mux\n", profiles[k], every_type, i,
+			                        "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NQ==");
+		}
+		assert_true(len < sizeof(sdp));
+		assert_int_equal(offer_parse(&offer, span_of(sdp, len), &why), SRS_OK);
+		write_answer();
+		for (unsigned int i = 0; i < offer.n_media; i++) {
+			assert_true(k != 1 || decided[i].sdes.ours != NULL);
+			(void)snprintf(decided[i].ip, sizeof(decided[i].ip), "2001:0db8:1111:2222:3333:4444:5555:6666");
+			decided[i].ip_version = 6;
+			decided[i].port = 60000;
+			decided[i].rtcp_port = 65535;
+			decided[i].dtls.tls_id = "123456789012345678901234567890123456";
+		}
+		len = answer_write(&offer, decided, "2001:0db8:1111:2222:3333:4444:5555:6666", UINT64_MAX, UINT64_MAX, out, sizeof(out));
+		assert_true(len > 0);
+		assert_true(len <= answer_size_max(&offer));
+		assert_true(answer_size_max(&offer) < 2 * len);		/* nor refused without need */
+	}
+}
+
 /* RFC 3264 §6 and §6.1, RFC 7866 §7.2, read from our answer by our own parser. */
 static void
 assert_answers(const char *name)
@@ -180,6 +215,7 @@ assert_answers(const char *name)
 
 	if (len == 0)
 		fail_msg("%s: no answer", name);
+	assert_true(len <= answer_size_max(&offer));
 	memcpy(&kept, &offer, sizeof(kept));
 	assert_int_equal(offer_parse(&answer, span_of(text, len), &why), SRS_OK);
 	assert_int_equal(answer.n_media, kept.n_media);
@@ -307,6 +343,7 @@ main(void)
 		cmocka_unit_test(our_own_hold_and_rtcp_port_are_written),
 		cmocka_unit_test(profile_and_key_go_together_or_the_m_line_is_refused),
 		cmocka_unit_test(buffer_too_small_gives_zero),
+		cmocka_unit_test(no_answer_is_longer_than_was_foretold),
 		cmocka_unit_test(every_offer_of_the_corpus_is_answered_by_the_rules),
 		cmocka_unit_test(keys_and_credentials_are_struck_out_in_place),
 		cmocka_unit_test(secrets_are_struck_inside_a_multipart_message),
