@@ -115,6 +115,7 @@ stream_update(struct stream *s, const struct stream_spec *spec, struct stream_po
 	uint8_t ip[16];
 
 	memcpy(ip, s->source_ip, sizeof(ip));
+	s->report.clock_hz = spec->clock_hz != 0 ? spec->clock_hz : CLOCK_HZ_DEFAULT;
 	source_take(s, spec);
 	if (spec->latch || spec->source.ip_version == 0) {
 		/* a re-offer on the same media keeps a source that was latched already */

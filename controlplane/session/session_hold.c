@@ -84,16 +84,38 @@ session_hold_hides(struct session *s, size_t len)
 
 /* ---- what is so, and what the client knows ---- */
 
-bool
-session_mline_is_dropped(const struct session *s, const struct offer_media *m, unsigned int i)
+static bool
+is_dropped(const struct session *s, const char *label, const char *mid, unsigned int mline)
 {
 	for (unsigned int k = 0; k < s->n_dropped; k++) {
 		const struct session_dropped *d = &s->dropped[k];
 
-		if (d->label[0] != '\0' ? strcmp(d->label, m->label) == 0 : d->mline == i)
+		if (d->label[0] != '\0' && label[0] != '\0' ? strcmp(d->label, label) == 0 :
+		    d->mid[0] != '\0' && mid[0] != '\0'     ? strcmp(d->mid, mid) == 0 : d->mline == mline)
 			return true;
 	}
 	return false;
+}
+
+bool
+session_mline_is_dropped(const struct session *s, const struct offer_media *m, unsigned int i)
+{
+	return is_dropped(session_replace_recorder(s), m->label, m->mid, i);
+}
+
+/* The commands may have come while the new dialog's ports were armed. */
+void
+session_hold_carry(struct session *s, const struct session *old)
+{
+	s->holds = old->holds;
+	memcpy(s->dropped, old->dropped, sizeof(s->dropped));
+	s->n_dropped = old->n_dropped;
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		struct session_stream *st = s->streams[i];
+
+		if (st != NULL && is_dropped(s, st->label, st->mid, st->mline))
+			st->doomed = true;
+	}
 }
 
 /* Our description with what changed, as an offer (RFC 3264 §8). What hinders it now is tried again when the session next
@@ -104,9 +126,11 @@ reoffer(struct session *s)
 	char *whole = NULL;
 	enum srs_err err;
 
-	if (reactor_mono_ns() < s->reoffer_mono_ns || s->dialog == NULL || s->answer_due || s->offered || session_edge_of(s->state, EV_DESCRIBE) == NULL)
+	if (reactor_mono_ns() < s->reoffer_mono_ns || s->dialog == NULL || s->answer_due || s->offered ||
+	    session_edge_of(s->state, EV_DESCRIBE) == NULL)
 		return;
-	if (session_answer_make(s, &whole))
+	/* asked first: a description that is not sent would leave a gap in the versions (RFC 3264 §8) */
+	if (!dialog_can_send(s->dialog) || session_answer_make(s, &whole))
 		return;
 	err = dialog_send(s->dialog, &(struct dialog_message){ .sdp = whole });
 	session_text_wipe(whole);
@@ -119,8 +143,6 @@ session_hold_apply(struct session *s)
 {
 	bool paused = s->holds != 0;
 
-	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED)
-		return;
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		struct session_recording *r = s->recordings[i];
 
@@ -162,47 +184,74 @@ hold(struct session *s, uint8_t bit, bool on, const struct deed *d, const char *
 	return 200;
 }
 
-static struct session_stream *
-stream_named(const struct session *s, const char *label)
+static bool
+is_going(const struct session_stream *st)
 {
-	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
-		struct session_stream *st = s->streams[i];
-		char number[16];
-
-		if (st == NULL || st->doomed || st->state == STREAM_REMOVING)
-			continue;
-		(void)snprintf(number, sizeof(number), "#%u", st->mline);
-		if (strcmp(st->label[0] != '\0' ? st->label : number, label) == 0)
-			return st;
-	}
-	return NULL;
+	return st == NULL || st->doomed || st->state == STREAM_REMOVING;
 }
 
-/* SDP-04: its m-line gets port 0, now and in each answer to come. */
+static bool
+is_named(const struct session_stream *st, const char *label)
+{
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "#%u", st->mline);
+	return strcmp(st->label[0] != '\0' ? st->label : number, label) == 0;
+}
+
+static void
+dropped_keep(struct session *s, const struct session_stream *st)
+{
+	struct session_dropped *d = &s->dropped[s->n_dropped++];
+
+	(void)snprintf(d->label, sizeof(d->label), "%s", st->label);
+	(void)snprintf(d->mid, sizeof(d->mid), "%s", st->mid);
+	d->mline = st->mline;
+}
+
+/* SDP-04: its m-line gets port 0, now and in each answer to come. A label that is used twice (RFC 4574 §4 forbids it) names
+ * both: what is dropped must not go on under the same name. */
 static unsigned int
 drop(struct session *s, const char *label, const struct deed *d, const char **why)
 {
-	struct session_stream *st = stream_named(s, label);
-	unsigned int n = 0;
+	unsigned int n = 0, n_named = 0;
 
-	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++)
-		n += s->streams[i] != NULL && !s->streams[i]->doomed && s->streams[i]->state != STREAM_REMOVING;
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		n += !is_going(s->streams[i]);
+		n_named += !is_going(s->streams[i]) && is_named(s->streams[i], label);
+	}
 	*why = "no stream has this label: give one of those that `sessions ls --json` shows, or #0, #1, ... by m-line";
-	if (st == NULL)
+	if (n_named == 0)
 		return 404;
 	*why = "it is the last stream: end the session instead";
-	if (n < 2)
+	if (n == n_named)
 		return 409;
 	*why = "too many streams were dropped: end the session instead";
-	if (s->n_dropped == SESSION_DROPPED_MAX)
+	if (n_named > SESSION_DROPPED_MAX - s->n_dropped)
 		return 409;
 	*why = "";
-	(void)snprintf(s->dropped[s->n_dropped].label, sizeof(s->dropped[0].label), "%s", st->label);
-	s->dropped[s->n_dropped++].mline = st->mline;
-	deed_note(s, d, st);
-	st->doomed = true;
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		struct session_stream *st = s->streams[i];
+
+		if (is_going(st) || !is_named(st, label))
+			continue;
+		dropped_keep(s, st);
+		deed_note(s, d, st);
+		st->doomed = true;
+	}
 	s->reoffer_mono_ns = 1;
 	return 200;
+}
+
+/* Its recordings would go on in the dialog that waits for them. */
+static unsigned int
+end(struct session *s, const char **why)
+{
+	*why = "another dialog takes the place of this one just now: try again in a second";
+	if (s->successor != NULL)
+		return 409;
+	*why = "";
+	return session_dispatch(s, EV_HANG_UP) ? 200 : 409;
 }
 
 static unsigned int
@@ -230,39 +279,42 @@ obey(struct session *s, const char *verb, const char *stream, struct deed *d, co
 		return drop(s, stream, d, why);
 	}
 	if (strcmp(verb, "end") == 0)
-		return session_dispatch(s, EV_HANG_UP) ? 200 : 409;
+		return end(s, why);
 	*why = "no such command: pause, resume, mask, unmask, drop or end";
 	return 404;
 }
 
-static const char *
-text_of(const cJSON *json, const char *name)
+/* @return false: it is there and no text; who did it would be lost */
+static bool
+text_of(const cJSON *json, const char *name, const char **text)
 {
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
 
-	return cJSON_IsString(item) ? item->valuestring : "";
+	*text = cJSON_IsString(item) ? item->valuestring : "";
+	return item == NULL || cJSON_IsString(item);
 }
 
 unsigned int
 session_command(struct session *s, const char *verb, const char *json, const char **why)
 {
-	cJSON *body = cJSON_Parse(json != NULL && json[0] != '\0' ? json : "{}");
+	/* the whole text: what stands behind an object is no part of it */
+	cJSON *body = cJSON_ParseWithOpts(json != NULL && json[0] != '\0' ? json : "{}", NULL, true);
 	struct deed d = { .by = "operator" };
+	const char *stream;
 	unsigned int status;
 
 	*why = "";
-	if (!cJSON_IsObject(body)) {
+	if (!cJSON_IsObject(body) || !text_of(body, "by", &d.name) || !text_of(body, "reason", &d.reason) ||
+	    !text_of(body, "stream", &stream)) {
 		cJSON_Delete(body);
-		*why = "the body is no JSON object: {\"by\": \"who\", \"reason\": \"why\"}";
+		*why = "the body is no JSON object of texts: {\"by\": \"who\", \"reason\": \"why\"}";
 		return 400;
 	}
-	d.name = text_of(body, "by");
-	d.reason = text_of(body, "reason");
 	if (session_edge_of(s->state, EV_HANG_UP) == NULL) {
 		*why = "the call is not being recorded now: it begins or ends";
 		status = 409;
 	} else {
-		status = obey(s, verb, text_of(body, "stream"), &d, why);
+		status = obey(s, verb, stream, &d, why);
 	}
 	if (status == 200) {
 		session_count(s->all, SESSION_COMMANDS);

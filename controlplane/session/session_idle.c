@@ -41,8 +41,6 @@ session_idle_check(struct session *s, uint64_t second)
 	    (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED))
 		return;
 	last = last_packet(s, &held);
-	if (s->heard_mono_ns == 0)
-		s->heard_mono_ns = s->started_mono_ns;
 	if (last > s->heard_mono_ns) {
 		s->heard_mono_ns = last;
 		s->n_probes = 0;

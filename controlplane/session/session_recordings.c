@@ -153,7 +153,8 @@ session_recording_for(const struct session *of, const char *label)
 		s->metadata != NULL && label[0] != '\0' ? metadata_session_of(s->metadata, label) : NULL;
 	struct session_recording *own = cs != NULL && cs->id[0] != '\0' ? recording_of_cs(s, cs->id) : NULL;
 
-	if (own != NULL && own->state == RECORDING_OPEN)
+	/* one that waits for its pause takes nothing yet */
+	if (own != NULL && own->state == RECORDING_OPEN && own->paused == (s->holds != 0))
 		return own;
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		struct session_recording *r = s->recordings[i];

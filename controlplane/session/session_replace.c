@@ -85,7 +85,7 @@ take_over(struct session *s)
 		old->recordings[i] = NULL;
 	}
 	s->took_over = true;
-	s->holds = old->holds;
+	session_hold_carry(s, old);
 	s->metadata = old->metadata;
 	s->document = old->document;
 	s->n_deviations += old->n_deviations;

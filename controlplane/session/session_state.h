@@ -141,8 +141,8 @@ enum session_hold {
 	SESSION_HOLD_MASK = 2,	/* operator; the client is not told */
 };
 #define SESSION_DROPPED_MAX 16
-struct session_dropped {
-	char label[OFFER_TEXT_MAX];	/* "": by its place */
+struct session_dropped {	/* found again as binding.h finds streams: by label, then mid, then place */
+	char label[OFFER_TEXT_MAX], mid[OFFER_TEXT_MAX];
 	unsigned int mline;
 };
 
@@ -367,6 +367,8 @@ void session_hold_note(struct session *s, const struct session_stream *st);
 /** A body that must not be recorded while media is not: its length becomes a mark. @return false: nothing is held */
 bool session_hold_hides(struct session *s, size_t len);
 bool session_mline_is_dropped(const struct session *s, const struct offer_media *m, unsigned int i);
+/** `s` takes the place of `old`: what an operator held or dropped there stays so here. */
+void session_hold_carry(struct session *s, const struct session *old);
 
 /* ---- session_idle.c ---- */
 /** Ask a client from which nothing comes whether it is still there. Once a second for each session. */

@@ -32,6 +32,12 @@ mline_is_inactive(const struct offer_media *m)
 	return m->direction == OFFER_INACTIVE || m->direction == OFFER_RECVONLY;	/* RFC 3264 §6.1 */
 }
 
+static uint32_t
+mline_clock_hz(const struct offer_media *m)
+{
+	return m->n_codecs != 0 ? m->codecs[0].clock_hz : 0;
+}
+
 /* The m-line's source as the data plane checks it. c=0.0.0.0 names no source: it is found by latching (SDP-11). */
 static void
 mline_source(const struct session *s, const struct offer_media *m, struct media_address *source, bool *latch)
@@ -136,7 +142,7 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
 	st->protection = offer_media_keying(m);
-	st->clock_hz = m->n_codecs != 0 ? m->codecs[0].clock_hz : 0;
+	st->clock_hz = mline_clock_hz(m);
 	if (st->protection == OFFER_KEYING_SDES) {
 		err = stream_take_keys(s, st);
 		if (err)
@@ -253,13 +259,16 @@ stream_resource(struct session *s, struct session_stream *st, const struct offer
 {
 	struct session_stream before = *st;
 	struct stream_spec spec;
+	bool asked_for;		/* by us, in the offer that is answered */
 
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
+	st->clock_hz = mline_clock_hz(m);
+	asked_for = s->answering && st->inactive == ((s->holds & SESSION_HOLD_PAUSE) != 0);
 	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
-	    before.inactive == st->inactive)
+	    before.inactive == st->inactive && before.clock_hz == st->clock_hz)
 		return SRS_OK;
-	if (before.inactive != st->inactive && !s->answering)	/* else it is what we asked for */
+	if (before.inactive != st->inactive && !asked_for)
 		session_hold_note(s, st);
 	stream_spec_fill(st, &spec);
 	return dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
@@ -458,6 +467,8 @@ on_installed(struct session *s, struct session_stream *st, const struct dataplan
 	log_warn("session", "stream_refused", "call_id=%s mline=%u err=%s", s->call_id, st->mline,
 	         srs_err_name(e->err));
 	stream_drop(s, st, false);
+	if (!s->answer_due)		/* the answer to an UPDATE promised it */
+		s->reoffer_mono_ns = 1;
 }
 
 static void

@@ -82,6 +82,8 @@ struct dialog_message {
  * @rfc 3261 §14.1, 3311 §5.1
  */
 SRS_MUST_CHECK enum srs_err dialog_send(struct dialog *d, const struct dialog_message *m);
+/** Would dialog_send() take an offer now? */
+bool dialog_can_send(const struct dialog *d);
 /** As last heard in Allow and Accept. False while the peer never said. */
 bool dialog_can_update(const struct dialog *d);
 bool dialog_takes_snapshot_request(const struct dialog *d);

@@ -317,13 +317,19 @@ keep(struct dialog_offer *o, const struct dialog_message *m)
 	return o->lines != NULL;
 }
 
+bool
+dialog_can_send(const struct dialog *d)
+{
+	return is_our_turn(d) && !d->offer.in_hand && (d->offer.transaction == NULL || d->offer.refreshes);
+}
+
 enum srs_err
 dialog_send(struct dialog *d, const struct dialog_message *m)
 {
 	struct dialog_offer *o = &d->offer;
 	bool waits = o->transaction != NULL && o->refreshes;
 
-	if (!is_our_turn(d) || o->in_hand || (o->transaction != NULL && !waits))
+	if (!dialog_can_send(d))
 		return SRS_ERR_STATE;
 	if (m->sdp == NULL && !d->allows_update)
 		return SRS_ERR_UNSUPPORTED;

@@ -76,6 +76,7 @@ dialog_send(struct dialog *d, const struct dialog_message *m)
 }
 static unsigned int n_asked;
 void dialog_probe(struct dialog *d) { n_asked++; }
+bool dialog_can_send(const struct dialog *d) { return refuse_message == SRS_OK; }
 bool dialog_can_update(const struct dialog *d) { return peer_updates; }
 bool dialog_takes_snapshot_request(const struct dialog *d) { return peer_takes_requests; }
 
@@ -173,11 +174,14 @@ event_post(enum dataplane_event_kind kind, enum srs_err err, uint64_t cookie, ui
 	};
 }
 
-unsigned int dataplane_n_addresses(const struct dataplane *dp) { return 1; }
+static unsigned int n_media_addresses = 1;	/* the second is IPv6, of the same lcore */
+unsigned int dataplane_n_addresses(const struct dataplane *dp) { return n_media_addresses; }
 void
 dataplane_place(const struct dataplane *dp, unsigned int address_i, struct dataplane_place *out)
 {
 	*out = (struct dataplane_place){ .address = { .ip_version = 4, .ip = { 198, 18, 254, 2 } } };
+	if (address_i == 1)
+		out->address = (struct media_address){ .ip_version = 6, .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 2 } };
 }
 void
 dataplane_room(const struct dataplane *dp, struct dataplane_room *out)
@@ -392,7 +396,7 @@ teardown(void **state)
 	assert_int_equal(sessions_n(f->all), 0);
 	assert_int_equal(f->all->n_answering, 0);
 	assert_int_equal(*sessions_of_src(f->all, &f->src), 0);
-	assert_int_equal(media_pairs_free(f->media), 50);
+	assert_int_equal(media_pairs_free(f->media), 50 * n_media_addresses);
 	sessions_destroy(f->all);
 	media_destroy(f->media);
 	free(f);

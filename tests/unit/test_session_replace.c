@@ -408,6 +408,136 @@ shutdown_amid_a_replacement_seals_once(void **state)
 	assert_int_equal(n_hang_ups, 1);
 }
 
+/* ---- with what operators did ---- */
+
+static unsigned int
+command(struct pair *p, struct dialog *of, const char *verb, const char *json)
+{
+	struct session *s = of->user;
+	const char *why;
+	unsigned int status = session_command(s, verb, json, &why);
+
+	session_settle(s);
+	return status;
+}
+
+static void
+a_mask_and_a_drop_hold_in_the_new_dialog(void **state)
+{
+	struct pair *p = *state;
+	struct session *s;
+
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	assert_int_equal(command(p, &p->f.dialog, "mask", "{}"), 200);
+	assert_int_equal(command(p, &p->f.dialog, "drop", "{\"stream\": \"2\"}"), 200);
+	run(&p->f);
+	s = replace(p, sdp_of(TWO_STREAMS, 1), NULL);
+	assert_int_equal(s->state, SESSION_PAUSED);
+	assert_int_equal(n_paused_now, 1);
+	assert_non_null(strstr(accepted_sdp, "m=audio 0 "));
+	confirm(p);
+	end(p, &p->f.dialog);
+	assert_int_equal(live_streams, 1);
+	reinvite(&(struct fixture){ .all = p->f.all, .dialog = { .user = s }, .src = p->f.src }, sdp_of(TWO_STREAMS, 2), NULL);
+	assert_int_equal(live_streams, 1);
+	assert_int_equal(command(p, &p->next, "unmask", "{}"), 200);
+	assert_int_equal(n_paused_now, 0);
+	end(p, &p->next);
+}
+
+/* The operator does not know that the next dialog is under way. */
+static void
+commands_to_a_dialog_that_is_being_replaced_hold_in_the_next(void **state)
+{
+	struct pair *p = *state;
+	struct session *s;
+
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	replace_ask(p, &p->next, sdp_of(TWO_STREAMS, 1), NULL);
+	assert_int_equal(command(p, &p->next, "mask", "{}"), 409);	/* nothing of it is recorded yet */
+	assert_int_equal(command(p, &p->f.dialog, "pause", "{}"), 200);
+	assert_int_equal(command(p, &p->f.dialog, "drop", "{\"stream\": \"1\"}"), 200);
+	assert_int_equal(command(p, &p->f.dialog, "end", "{}"), 409);	/* would move it on instead */
+	run(&p->f);
+	s = p->next.user;
+	assert_int_equal(s->state, SESSION_PAUSED);
+	assert_int_equal(n_paused_now, 1);
+	assert_non_null(strstr(accepted_sdp, "m=audio 0 "));
+	assert_non_null(strstr(accepted_sdp, "a=inactive"));
+	assert_null(strstr(accepted_sdp, "a=recvonly"));
+	confirm(p);
+	end(p, &p->f.dialog);
+	assert_int_equal(live_streams, 1);
+	assert_int_equal(command(p, &p->next, "end", "{}"), 200);
+	end(p, &p->next);
+}
+
+/* As long as the old streams are heard, they are masked as well; a pause that found no room is tried again meanwhile. */
+static void
+a_mask_between_the_answer_and_the_ack_reaches_the_old_streams(void **state)
+{
+	struct pair *p = *state;
+
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	replace(p, sdp_of(TWO_STREAMS, 1), NULL);
+	assert_int_equal(live_streams, 4);
+	assert_int_equal(command(p, &p->f.dialog, "mask", "{}"), 409);
+	refuse_pause = SRS_ERR_LIMIT;
+	assert_int_equal(command(p, &p->next, "mask", "{}"), 200);
+	assert_int_equal(n_paused_now, 0);
+	refuse_pause = SRS_OK;
+	sessions_tick(p->f.all);
+	assert_int_equal(n_paused_now, 1);	/* of the one recording, which both bring packets to */
+	confirm(p);
+	end(p, &p->f.dialog);
+	end(p, &p->next);
+}
+
+/* A mask that the data plane had no room for when the recording changed hands. */
+static void
+a_mask_that_waits_goes_on_waiting_in_the_next_dialog(void **state)
+{
+	struct pair *p = *state;
+
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	replace_ask(p, &p->next, sdp_of(TWO_STREAMS, 1), NULL);
+	refuse_pause = SRS_ERR_LIMIT;
+	assert_int_equal(command(p, &p->f.dialog, "mask", "{}"), 200);
+	sessions_handlers()->on_ended(p->f.all, &p->f.dialog, DIALOG_END_BYE);
+	assert_int_equal(n_paused_now, 0);
+	refuse_pause = SRS_OK;
+	sessions_tick(p->f.all);		/* the new one is still not answered */
+	assert_int_equal(n_accepts, 1);
+	assert_int_equal(n_paused_now, 1);
+	run(&p->f);
+	assert_int_equal(((struct session *)p->next.user)->state, SESSION_PAUSED);
+	end(p, &p->next);
+}
+
+/* It asked for the old call an hour after that began: that is a sign of life. */
+static void
+who_takes_over_an_old_call_is_not_asked_whether_it_is_there(void **state)
+{
+	struct pair *p = *state;
+
+	p->f.config.session.idle_s = 30;
+	p->f.config.session.check_interval_s = 1;
+	p->f.config.limits.call_seconds_max = 7200;
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	now_ns += UINT64_C(3600) * 1000000000;
+	replace(p, sdp_of(TWO_STREAMS, 1), NULL);
+	confirm(p);
+	end(p, &p->f.dialog);
+	n_asked = 0;
+	now_ns += UINT64_C(20) * 1000000000;
+	sessions_tick(p->f.all);
+	assert_int_equal(n_asked, 0);
+	now_ns += UINT64_C(11) * 1000000000;
+	sessions_tick(p->f.all);
+	assert_int_equal(n_asked, 1);
+	end(p, &p->next);
+}
+
 int
 main(void)
 {
@@ -429,6 +559,11 @@ main(void)
 		PAIR(a_seam_that_finds_no_part_comes_later),
 		PAIR(events_follow_a_recording_to_its_new_session),
 		PAIR(shutdown_amid_a_replacement_seals_once),
+		PAIR(a_mask_and_a_drop_hold_in_the_new_dialog),
+		PAIR(commands_to_a_dialog_that_is_being_replaced_hold_in_the_next),
+		PAIR(a_mask_between_the_answer_and_the_ack_reaches_the_old_streams),
+		PAIR(a_mask_that_waits_goes_on_waiting_in_the_next_dialog),
+		PAIR(who_takes_over_an_old_call_is_not_asked_whether_it_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

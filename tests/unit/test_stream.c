@@ -52,6 +52,16 @@ the_offers_address_is_heard_from_any_port_and_no_other(void **state)
 }
 
 static void
+an_update_brings_its_clock(void **state)
+{
+	struct stream *s = *state;
+	struct stream_spec spec = { .number = 2, .latch = true, .clock_hz = 48000 };
+
+	stream_update(s, &spec, &pool, &counters);
+	assert_int_equal(s->report.clock_hz, 48000);
+}
+
+static void
 latch_takes_two_in_sequence_and_then_one_port(void **state)
 {
 	struct stream *s = *state;
@@ -154,6 +164,7 @@ main(void)
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		ROW(the_offers_address_is_heard_from_any_port_and_no_other),
+		ROW(an_update_brings_its_clock),
 		ROW(latch_takes_two_in_sequence_and_then_one_port),
 		ROW(the_fifth_ssrc_pushes_out_the_least_recent_but_none_of_this_turn),
 		ROW(totals_balance_with_loss_reorder_and_restart),
