@@ -11,6 +11,7 @@
 
 #define ARENA_BYTES (256u * 1024)	/* a document of 4 KiB takes about 60 */
 
+/* Under a sanitizer each piece has to lie alone, so that it sees their ends. */
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_OFF 1
 #elif defined(__has_feature)
@@ -18,6 +19,8 @@
 #define ARENA_OFF 1
 #endif
 #endif
+
+#ifndef ARENA_OFF
 
 struct piece {
 	alignas(max_align_t) size_t len;
@@ -92,9 +95,7 @@ metadata_arena_begin(void)
 {
 	if (!arena.is_set) {
 		xmlInitParser();	/* what it keeps for ever comes from the heap */
-#ifndef ARENA_OFF	/* there each piece has to lie alone, so that a sanitizer sees its ends */
 		(void)xmlMemSetup(arena_free, arena_malloc, arena_realloc, arena_strdup);
-#endif
 		arena.is_set = true;
 	}
 	arena.used = 0;
@@ -107,3 +108,17 @@ metadata_arena_end(void)
 	xmlResetLastError();	/* its texts would be the only ones left */
 	arena.open = false;
 }
+
+#else
+
+void
+metadata_arena_begin(void)
+{
+}
+
+void
+metadata_arena_end(void)
+{
+}
+
+#endif
