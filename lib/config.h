@@ -180,6 +180,7 @@ struct config {
 		uint32_t expires_s; /* asked of SRCs that support timers and name none; 0: nothing is asked */
 		uint32_t idle_s; /* no packet for so long: the SRC is asked whether it knows the call; 30, 0: never */
 		uint32_t check_interval_s; /* how often each session is looked at for that: 10 */
+		uint32_t linger_s; /* a call that ended while its recording session goes on is sealed after this: 30 */
 	} session;
 	struct config_src *srcs; /* YAML list `src`, in its order, the default profile not among them */
 	unsigned int n_srcs;

@@ -138,7 +138,8 @@ enum config_kind {
 	X(session, min_se_s, CONFIG_TIME_S, "CAPSTAN_SESSION_MIN_SE_S", "90", 90, 86400, NULL) \
 	X(session, expires_s, CONFIG_TIME_S, "CAPSTAN_SESSION_EXPIRES_S", "0", 0, 86400, NULL) \
 	X(session, idle_s, CONFIG_TIME_S, "SESSION_TIMEOUT", "30", 0, 86400, NULL) \
-	X(session, check_interval_s, CONFIG_TIME_S, "SESSION_CHECK_INTERVAL", "10", 1, 3600, NULL)
+	X(session, check_interval_s, CONFIG_TIME_S, "SESSION_CHECK_INTERVAL", "10", 1, 3600, NULL) \
+	X(session, linger_s, CONFIG_TIME_S, "CAPSTAN_SESSION_LINGER_S", "30", 0, 86400, NULL)
 
 /* Sections of the file, and the settings of each. */
 #define CONFIG_SECTIONS(X) \

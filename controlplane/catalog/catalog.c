@@ -113,7 +113,7 @@ enum srs_err
 catalog_post_recording(struct catalog *c, const struct catalog_recording *r)
 {
 	const char *texts[] = { r->state, r->rs_id, r->cs_id, r->group_id, r->call_id, r->src_address, r->src_agent,
-		                r->participants_json, r->streams_json, r->reason };
+		                r->participants_json, r->streams_json, r->reason, r->session_ids };
 	struct catalog_recording *copy;
 	struct message *m;
 	enum srs_err err = message_make(&m, MESSAGE_RECORDING, texts, sizeof(texts) / sizeof(texts[0]));
@@ -133,7 +133,8 @@ catalog_post_recording(struct catalog *c, const struct catalog_recording *r)
 	room = text_move(&copy->src_agent, room);
 	room = text_move(&copy->participants_json, room);
 	room = text_move(&copy->streams_json, room);
-	text_move(&copy->reason, room);
+	room = text_move(&copy->reason, room);
+	text_move(&copy->session_ids, room);
 	return message_post(c, m);
 }
 

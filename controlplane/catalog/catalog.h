@@ -24,7 +24,7 @@ struct catalog;
 
 /** Open or create `<dir>/catalog.db` and `<dir>/ledger`, check the ledger's chain, start the thread. Rows that an earlier process left
  * `recording` become `interrupted`: it is not recording any more. @param why names `capstan fsck --rebuild` where that
- * helps @return INVALID (damaged or another version), STATE (another process has it), IO, NOMEM */
+ * helps @return INVALID (damaged or a later version; an earlier one is brought up to date), STATE (another process has it), IO, NOMEM */
 SRS_MUST_CHECK enum srs_err catalog_start(struct catalog **out, const char *dir, char *why, size_t why_len);
 /** Drain, commit, join, close. Accepts NULL. */
 void catalog_stop(struct catalog *c);
@@ -40,6 +40,7 @@ struct catalog_recording {
 	const char *rs_id;		/* our id of the recording session: groups its recordings */
 	const char *cs_id;		/* rs-metadata session_id; "" when there is no metadata */
 	const char *group_id;
+	const char *session_ids;	/* RFC 7989 values of the call itself, a blank between: each 32-digit UUID in it is indexed */
 	const char *call_id;
 	const char *src_address;	/* ip:port of the SRC */
 	const char *src_agent;		/* User-Agent */
@@ -84,6 +85,8 @@ struct catalog_filter {
 	const char *state;
 	int64_t from_wall_ns, to_wall_ns;	/* started within; 0: open */
 	const char *after;	/* page: recordings started before this recording id (hex) */
+	const char *group_id;	/* of this communication session group */
+	const char *session_id;	/* a Session-ID: calls that share a UUID of it, in either place */
 	uint32_t limit;		/* 0: CATALOG_LIST_PRESET; at most CATALOG_LIST_MAX */
 };
 /** Newest first. `on_row` borrows. @return IO */
@@ -92,6 +95,11 @@ SRS_MUST_CHECK enum srs_err catalog_list(struct catalog_reader *r, const struct 
 /** One recording by the whole id or an unambiguous hex prefix. @return INVALID (none), LIMIT (several) */
 SRS_MUST_CHECK enum srs_err catalog_find(struct catalog_reader *r, const char *id_prefix,
                                          void (*on_row)(void *ctx, const struct catalog_recording *row), void *ctx);
+/** Other recordings that tell of the same call or of one that it was linked to: they share a group, a communication
+ * session or a UUID of a Session-ID. Oldest first, at most CATALOG_LIST_MAX. Ids that are too short, or filled with zeros,
+ * link nothing. @return IO */
+SRS_MUST_CHECK enum srs_err catalog_related(struct catalog_reader *r, const uint8_t id[REEL_ID_SIZE],
+                                            void (*on_row)(void *ctx, const struct catalog_recording *row), void *ctx);
 /** Files that hold slots of it, oldest first: paths as the catalog has them. */
 SRS_MUST_CHECK enum srs_err catalog_segments_of(struct catalog_reader *r, const uint8_t id[REEL_ID_SIZE],
                                                 void (*on_path)(void *ctx, const char *path), void *ctx);

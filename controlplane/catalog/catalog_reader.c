@@ -13,17 +13,35 @@
 #define COLUMNS \
 	"id, state, rs_id, cs_id, group_id, call_id, src_address, src_agent, participants_json, streams_json, reason," \
 	" started_wall_ns, ended_wall_ns, n_streams, n_parts, n_frames, bytes, missing, lost_upstream, n_deviations," \
-	" seal_digest, held"
+	" seal_digest, held, session_ids"
 
-static const char list_sql[] =
-	"SELECT " COLUMNS " FROM recordings WHERE"
-	" (?1 IS NULL OR state = ?1)"
-	" AND (?2 = 0 OR started_wall_ns >= ?2) AND (?3 = 0 OR started_wall_ns <= ?3)"
-	" AND (?4 IS NULL OR (started_wall_ns, id) < (?5, ?4))"
-	" AND (?6 IS NULL OR instr(lower(hex(id)), ?6) OR instr(lower(rs_id), ?6) OR instr(lower(cs_id), ?6)"
-	"  OR instr(lower(group_id), ?6) OR instr(lower(call_id), ?6) OR instr(lower(src_address), ?6)"
-	"  OR instr(lower(participants_json), ?6))"
-	" ORDER BY started_wall_ns DESC, id DESC LIMIT ?7";
+/* Three statements, so that each finds its rows by an index. */
+#define LIST_SQL(which) \
+	"SELECT " COLUMNS " FROM recordings WHERE " which \
+	" (?1 IS NULL OR state = ?1)" \
+	" AND (?2 = 0 OR started_wall_ns >= ?2) AND (?3 = 0 OR started_wall_ns <= ?3)" \
+	" AND (?4 IS NULL OR (started_wall_ns, id) < (?5, ?4))" \
+	" AND (?6 IS NULL OR instr(lower(hex(id)), ?6) OR instr(lower(rs_id), ?6) OR instr(lower(cs_id), ?6)" \
+	"  OR instr(lower(group_id), ?6) OR instr(lower(call_id), ?6) OR instr(lower(src_address), ?6)" \
+	"  OR instr(lower(participants_json), ?6) OR instr(lower(session_ids), ?6))" \
+	" ORDER BY started_wall_ns DESC, id DESC LIMIT ?7"
+
+#define WHICH_GROUP   " group_id = ?8 AND group_id <> '' AND"
+#define WHICH_SESSION " id IN (SELECT recording FROM session_ids WHERE uuid IN (?9, ?10)) AND (?8 IS NULL OR group_id = ?8) AND"
+enum { LIST_ALL, LIST_GROUP, LIST_SESSION, LIST_N };
+static const char *const list_sql[LIST_N] = { LIST_SQL(""), LIST_SQL(WHICH_GROUP), LIST_SQL(WHICH_SESSION) };
+
+/* Ids of 16 characters and more that are not filled with zeros: what is shorter is no UUID (RFC 7865 §6.10), and some
+ * clients give every call the same. */
+#define LINKS(id) "length(" id ") >= 16 AND " id " NOT LIKE 'AAAAAAAAAAAAAAAA%' AND " id " NOT LIKE '%00000000-0000%'"
+static const char related_sql[] =
+	"SELECT " COLUMNS " FROM recordings WHERE id <> ?1 AND id IN ("
+	" SELECT b.recording FROM session_ids a JOIN session_ids b ON b.uuid = a.uuid WHERE a.recording = ?1"
+	" UNION SELECT b.id FROM recordings a JOIN recordings b ON b.group_id = a.group_id AND b.group_id <> ''"
+	"  WHERE a.id = ?1 AND " LINKS("a.group_id")
+	" UNION SELECT b.id FROM recordings a JOIN recordings b ON b.cs_id = a.cs_id AND b.cs_id <> ''"
+	"  WHERE a.id = ?1 AND " LINKS("a.cs_id") ")"
+	" ORDER BY started_wall_ns, id LIMIT ?2";
 
 static const char find_sql[] = "SELECT " COLUMNS " FROM recordings WHERE id >= ?1 AND id <= ?2 ORDER BY id LIMIT 2";
 
@@ -33,7 +51,7 @@ static const char segments_sql[] =
 
 struct catalog_reader {
 	sqlite3 *db;
-	sqlite3_stmt *list, *find, *segments;
+	sqlite3_stmt *lists[LIST_N], *find, *segments, *related;
 };
 
 void
@@ -41,7 +59,9 @@ catalog_reader_close(struct catalog_reader *r)
 {
 	if (r == NULL)
 		return;
-	sqlite3_finalize(r->list);
+	for (int i = 0; i < LIST_N; i++)
+		sqlite3_finalize(r->lists[i]);
+	sqlite3_finalize(r->related);
 	sqlite3_finalize(r->find);
 	sqlite3_finalize(r->segments);
 	sqlite3_close(r->db);
@@ -51,10 +71,13 @@ catalog_reader_close(struct catalog_reader *r)
 static int
 reader_prepare(struct catalog_reader *r)
 {
-	int rc;
+	int rc = SQLITE_OK;
 
 	sqlite3_busy_timeout(r->db, BUSY_MS);
-	rc = sqlite3_prepare_v2(r->db, list_sql, -1, &r->list, NULL);
+	for (int i = 0; rc == SQLITE_OK && i < LIST_N; i++)
+		rc = sqlite3_prepare_v2(r->db, list_sql[i], -1, &r->lists[i], NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(r->db, related_sql, -1, &r->related, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_prepare_v2(r->db, find_sql, -1, &r->find, NULL);
 	if (rc == SQLITE_OK)
@@ -140,6 +163,7 @@ row_read(sqlite3_stmt *stmt, struct catalog_recording *row)
 	row->n_deviations = (uint32_t)sqlite3_column_int64(stmt, 19);
 	column_bytes(stmt, 20, row->seal_digest, REEL_DIGEST_SIZE);
 	row->held = sqlite3_column_int(stmt, 21) != 0;
+	row->session_ids = column_text(stmt, 22);
 }
 
 static void
@@ -194,6 +218,9 @@ catalog_list(struct catalog_reader *r, const struct catalog_filter *f,
              void (*on_row)(void *ctx, const struct catalog_recording *row), void *ctx)
 {
 	uint32_t limit = f->limit == 0 ? CATALOG_LIST_PRESET : f->limit > CATALOG_LIST_MAX ? CATALOG_LIST_MAX : f->limit;
+	sqlite3_stmt *list = r->lists[f->session_id != NULL ? LIST_SESSION : f->group_id != NULL ? LIST_GROUP : LIST_ALL];
+	char uuids[2][CATALOG_UUID_SIZE];
+	const char *at = f->session_id;
 	struct catalog_recording row;
 	struct seen after;
 	char text[256];
@@ -204,26 +231,30 @@ catalog_list(struct catalog_reader *r, const struct catalog_filter *f,
 		err = catalog_find(r, f->after, on_seen, &after);
 		if (err)
 			return err;
-		sqlite3_bind_blob(r->list, 4, after.id, REEL_ID_SIZE, SQLITE_STATIC);
-		sqlite3_bind_int64(r->list, 5, after.started_wall_ns);
+		sqlite3_bind_blob(list, 4, after.id, REEL_ID_SIZE, SQLITE_STATIC);
+		sqlite3_bind_int64(list, 5, after.started_wall_ns);
 	}
 	if (f->state != NULL)
-		sqlite3_bind_text(r->list, 1, f->state, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(r->list, 2, f->from_wall_ns);
-	sqlite3_bind_int64(r->list, 3, f->to_wall_ns);
+		sqlite3_bind_text(list, 1, f->state, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(list, 2, f->from_wall_ns);
+	sqlite3_bind_int64(list, 3, f->to_wall_ns);
 	if (f->text != NULL && *f->text != '\0') {
 		/* SQLite's lower() knows ASCII only; so does this */
 		snprintf(text, sizeof(text), "%s", f->text);
 		for (char *p = text; *p != '\0'; p++)
 			*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
-		sqlite3_bind_text(r->list, 6, text, -1, SQLITE_STATIC);
+		sqlite3_bind_text(list, 6, text, -1, SQLITE_STATIC);
 	}
-	sqlite3_bind_int64(r->list, 7, limit);
-	while ((rc = sqlite3_step(r->list)) == SQLITE_ROW) {
-		row_read(r->list, &row);
+	sqlite3_bind_int64(list, 7, limit);
+	if (f->group_id != NULL)
+		sqlite3_bind_text(list, 8, f->group_id, -1, SQLITE_STATIC);
+	for (int i = 0; i < 2 && at != NULL && catalog_uuid_next(&at, uuids[i]); i++)
+		sqlite3_bind_text(list, 9 + i, uuids[i], -1, SQLITE_STATIC);
+	while ((rc = sqlite3_step(list)) == SQLITE_ROW) {
+		row_read(list, &row);
 		on_row(ctx, &row);
 	}
-	statement_reset(r->list);
+	statement_reset(list);
 	return rc == SQLITE_DONE ? SRS_OK : SRS_ERR_IO;
 }
 
@@ -252,6 +283,23 @@ catalog_find(struct catalog_reader *r, const char *id_prefix,
 	if (rc != SQLITE_DONE)
 		return SRS_ERR_IO;
 	return n == 0 ? SRS_ERR_INVALID : n > 1 ? SRS_ERR_LIMIT : SRS_OK;
+}
+
+enum srs_err
+catalog_related(struct catalog_reader *r, const uint8_t id[REEL_ID_SIZE],
+                void (*on_row)(void *ctx, const struct catalog_recording *row), void *ctx)
+{
+	struct catalog_recording row;
+	int rc;
+
+	sqlite3_bind_blob(r->related, 1, id, REEL_ID_SIZE, SQLITE_STATIC);
+	sqlite3_bind_int(r->related, 2, CATALOG_LIST_MAX);
+	while ((rc = sqlite3_step(r->related)) == SQLITE_ROW) {
+		row_read(r->related, &row);
+		on_row(ctx, &row);
+	}
+	statement_reset(r->related);
+	return rc == SQLITE_DONE ? SRS_OK : SRS_ERR_IO;
 }
 
 enum srs_err

@@ -12,6 +12,17 @@
 #define CACHE_KIB "32768"	/* ids are random: what does not fit is read and written again for each row */
 #define WAL_PAGES "4000"	/* 16 MiB between two checkpoints */
 
+/* What version 2 has more than version 1. */
+#define SCHEMA_2 \
+	"CREATE INDEX recordings_group ON recordings (group_id) WHERE group_id <> '';" \
+	"CREATE INDEX recordings_cs ON recordings (cs_id) WHERE cs_id <> '';" \
+	"CREATE TABLE session_ids (" \
+	" uuid TEXT NOT NULL, recording BLOB NOT NULL, PRIMARY KEY (uuid, recording)) WITHOUT ROWID;" \
+	"CREATE INDEX session_ids_recording ON session_ids (recording);" \
+	"PRAGMA user_version = 2;"
+
+static const char upgrade_1[] = "BEGIN IMMEDIATE; ALTER TABLE recordings ADD COLUMN session_ids TEXT;" SCHEMA_2 "COMMIT";
+
 static const char schema[] =
 	"CREATE TABLE recordings ("
 	" id BLOB PRIMARY KEY, state TEXT NOT NULL DEFAULT 'recording', rs_id TEXT, cs_id TEXT, group_id TEXT, call_id TEXT,"
@@ -19,7 +30,8 @@ static const char schema[] =
 	" started_wall_ns INTEGER NOT NULL DEFAULT 0, ended_wall_ns INTEGER NOT NULL DEFAULT 0,"
 	" n_streams INTEGER NOT NULL DEFAULT 0, n_parts INTEGER NOT NULL DEFAULT 0, n_frames INTEGER NOT NULL DEFAULT 0,"
 	" bytes INTEGER NOT NULL DEFAULT 0, missing INTEGER NOT NULL DEFAULT 0, lost_upstream INTEGER NOT NULL DEFAULT 0,"
-	" n_deviations INTEGER NOT NULL DEFAULT 0, seal_digest BLOB, held INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+	" n_deviations INTEGER NOT NULL DEFAULT 0, seal_digest BLOB, held INTEGER NOT NULL DEFAULT 0,"
+	" session_ids TEXT) WITHOUT ROWID;"
 	"CREATE INDEX recordings_started ON recordings (started_wall_ns DESC, id DESC);"
 	"CREATE INDEX recordings_rs ON recordings (rs_id);"
 	"CREATE TABLE segments ("
@@ -28,16 +40,16 @@ static const char schema[] =
 	"CREATE TABLE placed ("
 	" recording BLOB NOT NULL, segment BLOB NOT NULL, PRIMARY KEY (recording, segment)) WITHOUT ROWID;"
 	"CREATE INDEX placed_segment ON placed (segment);"
-	"PRAGMA user_version = 1;";
-_Static_assert(CATALOG_VERSION == 1, "user_version in the schema is the catalog's version");
+	SCHEMA_2;
+_Static_assert(CATALOG_VERSION == 2, "user_version in the schema is the catalog's version");
 
 /* A field that a message leaves out keeps what the row has. Totals count once the recording is over. */
 static const char upsert_recording[] =
 	"INSERT INTO recordings (id, state, rs_id, cs_id, group_id, call_id, src_address, src_agent, participants_json,"
 	" streams_json, reason, started_wall_ns, ended_wall_ns, n_streams, n_parts, n_frames, bytes, missing, lost_upstream,"
-	" n_deviations, seal_digest, held)"
+	" n_deviations, seal_digest, held, session_ids)"
 	" VALUES (?1, coalesce(?2, 'recording'), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,"
-	" ?19, ?20, ?21, ?22)"
+	" ?19, ?20, ?21, ?22, ?24)"
 	" ON CONFLICT (id) DO UPDATE SET state = coalesce(?2, state), rs_id = coalesce(?3, rs_id),"
 	" cs_id = coalesce(?4, cs_id), group_id = coalesce(?5, group_id), call_id = coalesce(?6, call_id),"
 	" src_address = coalesce(?7, src_address), src_agent = coalesce(?8, src_agent),"
@@ -46,7 +58,8 @@ static const char upsert_recording[] =
 	" ended_wall_ns = iif(?13 = 0, ended_wall_ns, ?13), n_streams = iif(?14 = 0, n_streams, ?14),"
 	" n_parts = iif(?15 = 0, n_parts, ?15), n_frames = iif(?23, ?16, n_frames), bytes = iif(?23, ?17, bytes),"
 	" missing = iif(?23, ?18, missing), lost_upstream = iif(?23, ?19, lost_upstream),"
-	" n_deviations = max(n_deviations, ?20), seal_digest = iif(?23, ?21, seal_digest), held = held OR ?22";
+	" n_deviations = max(n_deviations, ?20), seal_digest = iif(?23, ?21, seal_digest), held = held OR ?22,"
+	" session_ids = coalesce(?24, session_ids)";
 
 static const char upsert_segment[] =
 	"INSERT INTO segments (uuid, path, device_i, sequence, state, digest, n_slots_used)"
@@ -56,6 +69,9 @@ static const char upsert_segment[] =
 
 static const char insert_placed[] = "INSERT OR IGNORE INTO placed (recording, segment) VALUES (?1, ?2)";
 
+static const char delete_session_ids[] = "DELETE FROM session_ids WHERE recording = ?1";
+static const char insert_session_id[] = "INSERT OR IGNORE INTO session_ids (uuid, recording) VALUES (?1, ?2)";
+
 static const char update_interrupted[] =
 	"UPDATE recordings SET state = 'interrupted', reason = coalesce(reason, 'the recorder stopped before the call ended')"
 	" WHERE state = 'recording'";
@@ -64,7 +80,7 @@ struct catalog_store {
 	sqlite3 *db;
 	char *path;
 	struct stat file;	/* as it was opened */
-	sqlite3_stmt *recording, *segment, *placed;
+	sqlite3_stmt *recording, *segment, *placed, *ids_delete, *id_insert;
 };
 
 static enum srs_err
@@ -113,6 +129,10 @@ schema_apply(struct catalog_store *s, const char *path, bool wal, char *why, siz
 		rc = sqlite3_exec(s->db, mode, NULL, NULL, NULL);
 	if (rc == SQLITE_OK && version == 0)
 		rc = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
+	if (rc == SQLITE_OK && version == 1) {
+		rc = sqlite3_exec(s->db, upgrade_1, NULL, NULL, NULL);
+		version = CATALOG_VERSION;
+	}
 	if (rc == SQLITE_OK && version != 0 && version != CATALOG_VERSION) {
 		snprintf(why, why_len,
 		         "%s: is a catalog of version %d, this program writes %d; make it anew with capstan fsck --rebuild", path,
@@ -125,6 +145,10 @@ schema_apply(struct catalog_store *s, const char *path, bool wal, char *why, siz
 		rc = sqlite3_prepare_v2(s->db, upsert_segment, -1, &s->segment, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_prepare_v2(s->db, insert_placed, -1, &s->placed, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(s->db, delete_session_ids, -1, &s->ids_delete, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(s->db, insert_session_id, -1, &s->id_insert, NULL);
 	if (rc == SQLITE_OK)
 		return SRS_OK;
 	if (err_of(rc) == SRS_ERR_INVALID)
@@ -180,6 +204,8 @@ catalog_store_close(struct catalog_store *s)
 	sqlite3_finalize(s->recording);
 	sqlite3_finalize(s->segment);
 	sqlite3_finalize(s->placed);
+	sqlite3_finalize(s->ids_delete);
+	sqlite3_finalize(s->id_insert);
 	sqlite3_close(s->db);
 	free(s->path);
 	free(s);
@@ -242,12 +268,48 @@ run(sqlite3_stmt *stmt)
 	return err_of(rc);
 }
 
+bool
+catalog_uuid_next(const char **at, char uuid[CATALOG_UUID_SIZE])
+{
+	while (**at != '\0') {
+		size_t len = strspn(*at, "0123456789abcdefABCDEF");
+		const char *begin = *at;
+
+		*at += len != 0 ? len : 1;
+		if (len != CATALOG_UUID_SIZE - 1 || strspn(begin, "0") >= len)
+			continue;
+		for (size_t i = 0; i < len; i++)
+			uuid[i] = begin[i] >= 'A' && begin[i] <= 'F' ? (char)(begin[i] + 32) : begin[i];
+		uuid[len] = '\0';
+		return true;
+	}
+	return false;
+}
+
+static enum srs_err
+session_ids_write(struct catalog_store *s, const struct catalog_recording *r)
+{
+	const char *at = r->session_ids;
+	char uuid[CATALOG_UUID_SIZE];
+	enum srs_err err;
+
+	sqlite3_bind_blob(s->ids_delete, 1, r->id, REEL_ID_SIZE, SQLITE_STATIC);
+	err = run(s->ids_delete);
+	while (!err && catalog_uuid_next(&at, uuid)) {
+		sqlite3_bind_text(s->id_insert, 1, uuid, -1, SQLITE_STATIC);
+		sqlite3_bind_blob(s->id_insert, 2, r->id, REEL_ID_SIZE, SQLITE_STATIC);
+		err = run(s->id_insert);
+	}
+	return err;
+}
+
 enum srs_err
 catalog_store_recording(struct catalog_store *s, const struct catalog_recording *r)
 {
 	const char *texts[] = { r->state, r->rs_id, r->cs_id, r->group_id, r->call_id, r->src_address, r->src_agent,
 		                r->participants_json, r->streams_json, r->reason };
 	bool over = r->state != NULL && strcmp(r->state, "recording") != 0;
+	enum srs_err err;
 
 	sqlite3_bind_blob(s->recording, 1, r->id, REEL_ID_SIZE, SQLITE_STATIC);
 	for (int i = 0; i < (int)(sizeof(texts) / sizeof(texts[0])); i++)
@@ -265,7 +327,9 @@ catalog_store_recording(struct catalog_store *s, const struct catalog_recording 
 		sqlite3_bind_blob(s->recording, 21, r->seal_digest, REEL_DIGEST_SIZE, SQLITE_STATIC);
 	sqlite3_bind_int(s->recording, 22, r->held);
 	sqlite3_bind_int(s->recording, 23, over);
-	return run(s->recording);
+	bind_text(s->recording, 24, r->session_ids);
+	err = run(s->recording);
+	return err || r->session_ids == NULL ? err : session_ids_write(s, r);
 }
 
 enum srs_err

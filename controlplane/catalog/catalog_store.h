@@ -5,7 +5,7 @@
 
 #include "controlplane/catalog/catalog.h"
 
-#define CATALOG_VERSION   1
+#define CATALOG_VERSION   2
 #define CATALOG_PATH_MAX  4096
 
 struct catalog_store;
@@ -28,6 +28,10 @@ SRS_MUST_CHECK enum srs_err catalog_store_recording(struct catalog_store *s, con
 SRS_MUST_CHECK enum srs_err catalog_store_segment(struct catalog_store *s, const struct catalog_segment *segment);
 SRS_MUST_CHECK enum srs_err catalog_store_placed(struct catalog_store *s, const uint8_t recording[REEL_ID_SIZE],
                                                  const uint8_t segment_uuid[REEL_ID_SIZE]);
+#define CATALOG_UUID_SIZE 33	/* 32 lower-case hexadecimal digits, NUL */
+/** The next UUID of a Session-ID text at or behind `*at`, in lower case; `*at` moves behind it. The nil UUID is nobody's.
+ * @rfc 7989 §5 */
+bool catalog_uuid_next(const char **at, char uuid[CATALOG_UUID_SIZE]);
 /** Rows left `recording` become `interrupted`. @param n how many */
 SRS_MUST_CHECK enum srs_err catalog_store_interrupt(struct catalog_store *s, unsigned int *n);
 

@@ -425,6 +425,10 @@ metadata_apply(struct metadata **state, struct metadata *update)
 		return SRS_OK;
 	} else {
 		err = reserve_all(*state, update);
+		if (err == SRS_ERR_LIMIT) {
+			metadata_prune(*state, update);
+			err = reserve_all(*state, update);
+		}
 		if (!err)
 			merge(*state, update);
 	}

@@ -98,7 +98,7 @@ void metadata_free(struct metadata *m);	/* accepts NULL */
  * @param state   *state may be NULL (nothing yet); owned by the caller
  * @param update  taken over, also on failure
  * @return        STATE: a partial that refers to what is not known; LIMIT: more items than METADATA_ITEMS_MAX would
- *                remain (state unchanged in both; ask for a snapshot)
+ *                remain, although all that is over was forgotten (nothing is merged in both; ask for a snapshot)
  */
 SRS_MUST_CHECK enum srs_err metadata_apply(struct metadata **state, struct metadata *update);
 

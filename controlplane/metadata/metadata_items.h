@@ -48,4 +48,7 @@ SRS_MUST_CHECK enum srs_err metadata_parse_at(struct metadata **out, struct span
 /** xs:dateTime to unix ns. `zoned` false: no zone was given and UTC was taken. @return false: unreadable */
 bool metadata_time_read(const char *text, int64_t *wall_ns, bool *zoned);
 
+/** Forget what is over: sessions that ended, and what only they had. What `update` names stays. */
+void metadata_prune(struct metadata *state, const struct metadata *update);
+
 #endif

@@ -257,6 +257,7 @@ recording_json(const struct catalog_recording *r)
 	cJSON_AddStringToObject(json, "rs_id", r->rs_id);
 	cJSON_AddStringToObject(json, "cs_id", r->cs_id);
 	cJSON_AddStringToObject(json, "group_id", r->group_id);
+	cJSON_AddStringToObject(json, "session_ids", r->session_ids);
 	cJSON_AddStringToObject(json, "call_id", r->call_id);
 	cJSON_AddStringToObject(json, "src_address", r->src_address);
 	cJSON_AddStringToObject(json, "src_agent", r->src_agent);
@@ -308,6 +309,10 @@ filter_set(struct catalog_filter *f, const char *name, const char *value)
 		f->state = value;
 		if (strcmp(value, "recording") != 0 && strcmp(value, "sealed") != 0 && strcmp(value, "interrupted") != 0)
 			return "state must be recording, sealed or interrupted";
+	} else if (strcmp(name, "group") == 0) {
+		f->group_id = value;
+	} else if (strcmp(name, "session_id") == 0) {
+		f->session_id = value;
 	} else if (strcmp(name, "after") == 0) {
 		f->after = value;
 	} else if (strcmp(name, "from") == 0) {
@@ -353,6 +358,7 @@ struct rows {
 	cJSON *array;
 	unsigned int n;
 	char last[2 * REEL_ID_SIZE + 1];
+	uint8_t found[REEL_ID_SIZE];
 };
 
 static void
@@ -378,7 +384,7 @@ rest_page_recordings(struct rest_view *v, const struct rest_arguments *a)
 		const char *rule = filter_set(&filter, a->rows[i].name, a->rows[i].value);
 
 		if (rule != NULL)
-			return rest_error(400, rule, "filters are text, state, from, to, after and limit");
+			return rest_error(400, rule, "filters are text, state, group, session_id, from, to, after and limit");
 	}
 	if (reader_get(v, &reply))
 		return reply;
@@ -398,19 +404,52 @@ rest_page_recordings(struct rest_view *v, const struct rest_arguments *a)
 	return reply_json(200, json);
 }
 
+static void
+on_related(void *ctx, const struct catalog_recording *row)
+{
+	cJSON *json = cJSON_CreateObject();
+	char id[2 * REEL_ID_SIZE + 1];
+
+	hex_of(row->id, REEL_ID_SIZE, id);
+	cJSON_AddStringToObject(json, "id", id);
+	cJSON_AddStringToObject(json, "state", row->state);
+	add_time(json, "started", row->started_wall_ns);
+	add_time(json, "ended", row->ended_wall_ns);
+	cJSON_AddStringToObject(json, "rs_id", row->rs_id);
+	cJSON_AddStringToObject(json, "cs_id", row->cs_id);
+	cJSON_AddStringToObject(json, "group_id", row->group_id);
+	cJSON_AddStringToObject(json, "call_id", row->call_id);
+	cJSON_AddStringToObject(json, "src_address", row->src_address);
+	cJSON_AddItemToArray(ctx, json);
+}
+
+/* The recording, and those of the same call or of one linked to it. */
+static void
+on_found(void *ctx, const struct catalog_recording *row)
+{
+	struct rows *rows = ctx;
+
+	on_row(ctx, row);
+	memcpy(rows->found, row->id, REEL_ID_SIZE);
+}
+
 struct rest_reply
 rest_page_recording(struct rest_view *v, const char *id)
 {
 	struct rest_reply reply;
 	struct rows rows = { 0 };
-	cJSON *array;
+	cJSON *array, *related;
 	enum srs_err err;
 
 	if (reader_get(v, &reply))
 		return reply;
 	array = cJSON_CreateArray();
 	rows.array = array;
-	err = catalog_find(v->reader, id, on_row, &rows);
+	err = catalog_find(v->reader, id, on_found, &rows);
+	if (!err) {
+		related = cJSON_AddArrayToObject(cJSON_GetArrayItem(array, 0), "related");
+		err = catalog_related(v->reader, rows.found, on_related, related);
+	}
 	if (!err)
 		reply = reply_json(200, cJSON_DetachItemFromArray(array, 0));
 	cJSON_Delete(array);

@@ -287,6 +287,7 @@ session_take_metadata(struct session *s)
 	session_streams_bind(s);
 	session_describe(s, NULL);
 	session_recordings_publish(s);
+	session_timer_arm(s);
 }
 
 static void
@@ -299,6 +300,7 @@ static void
 session_roll_part(struct session *s)
 {
 	session_recordings_roll(s);
+	session_recordings_linger(s);
 	session_timer_arm(s);
 }
 
@@ -473,9 +475,9 @@ session_on_due(void *ctx)
 {
 	struct session *s = ctx;
 	uint64_t max_s = s->all->floor.config->limits.call_seconds_max;
-	uint64_t age_s = (reactor_mono_ns() - s->started_mono_ns) / UINT64_C(1000000000);
+	uint64_t age_s = (reactor_mono_ns() - s->call_mono_ns) / UINT64_C(1000000000);
 
-	(void)session_dispatch(s, max_s != 0 && age_s >= max_s ? EV_EXPIRED : EV_PART_DUE);
+	(void)session_dispatch(s, max_s != 0 && age_s >= max_s && session_recordings_live(s) ? EV_EXPIRED : EV_PART_DUE);
 	session_settle(s);
 }
 
@@ -484,7 +486,10 @@ session_timer_arm(struct session *s)
 {
 	uint64_t max_s = s->all->floor.config->limits.call_seconds_max;
 	uint64_t now = reactor_mono_ns();
-	uint64_t due = max_s != 0 ? s->started_mono_ns + max_s * UINT64_C(1000000000) : UINT64_MAX;
+	uint64_t due = session_recordings_linger_due(s);
+
+	if (max_s != 0 && session_recordings_live(s) && s->call_mono_ns + max_s * UINT64_C(1000000000) < due)
+		due = s->call_mono_ns + max_s * UINT64_C(1000000000);
 
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
@@ -538,7 +543,7 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	all->n_answering++;
 	++*sessions_of_src(all, req->src);
 	s->started_wall_ns = reactor_wall_ns();
-	s->started_mono_ns = s->heard_mono_ns = reactor_mono_ns();
+	s->started_mono_ns = s->heard_mono_ns = s->call_mono_ns = reactor_mono_ns();
 	s->transport = req->transport;
 	nat_address_of(&peer, &req->source);
 	s->beyond_nat = !nat_is_private(&peer);

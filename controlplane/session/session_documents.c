@@ -231,18 +231,29 @@ takes_part(const struct session *s, const struct metadata_participant *p, const 
 	return sends_into(s, p, r) || (!associated && !sends_elsewhere(s, p, r));
 }
 
+static bool
+is_described(const struct session_stream *st, const struct session_recording *r)
+{
+	return st != NULL && st->recording == r && !st->doomed && st->state != STREAM_REMOVING;
+}
+
+/* Of the streams that the description names, so that a catalog made anew from it says the same. */
 static void
-participant_labels_add(const struct session *s, const struct metadata_participant *p, struct json *j)
+participant_labels_add(const struct session *s, const struct metadata_participant *p, const struct session_recording *r,
+                       struct json *j)
 {
 	json_array(j, "labels");
-	for (unsigned int i = 0; i < s->metadata->n_streams; i++) {
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct metadata_participant *senders[PARTICIPANTS_MAX];
-		const char *label = s->metadata->streams[i].label;
-		unsigned int n = metadata_senders(s->metadata, label, senders, PARTICIPANTS_MAX);
+		const struct session_stream *st = s->streams[i];
+		unsigned int n;
 
+		if (!is_described(st, r) || st->label[0] == '\0')
+			continue;
+		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
 		for (unsigned int k = 0; k < n; k++) {
 			if (senders[k] == p)
-				json_text(j, NULL, label);
+				text_add(j, NULL, st->label);
 		}
 	}
 	json_array_end(j);
@@ -257,14 +268,14 @@ participants_add(const struct session *s, const struct session_recording *r, con
 		const struct metadata_participant *p = &s->metadata->participants[i];
 		const struct metadata_name *name = p->n_names != 0 ? &p->names[0] : NULL;
 
-		if (!takes_part(s, p, r))
+		if (r->spare || !takes_part(s, p, r))	/* spare: of calls that are over */
 			continue;
 		json_object(j, NULL);
 		json_text(j, "id", p->id);
 		json_text(j, "aor", name != NULL && name->aor != NULL ? name->aor : "");
 		json_text(j, "name", name != NULL && name->name != NULL ? name->name : "");
 		if (with_labels)
-			participant_labels_add(s, p, j);
+			participant_labels_add(s, p, r, j);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -295,12 +306,6 @@ static const struct offer_media *
 mline_of(const struct offer *o, const struct session_stream *st)
 {
 	return o != NULL && st->mline < o->n_media ? &o->media[st->mline] : NULL;
-}
-
-static bool
-is_described(const struct session_stream *st, const struct session_recording *r)
-{
-	return st != NULL && st->recording == r && !st->doomed && st->state != STREAM_REMOVING;
 }
 
 static void
@@ -339,7 +344,7 @@ senders_add(const struct session *s, const struct session_stream *st, struct jso
 	const struct metadata_participant *senders[PARTICIPANTS_MAX];
 	unsigned int n = 0;
 
-	if (s->metadata != NULL && st->label[0] != '\0')
+	if (s->metadata != NULL && st->label[0] != '\0' && !st->recording->spare)
 		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
 	json_array(j, "participants");
 	for (unsigned int i = 0; i < n; i++)
@@ -398,16 +403,14 @@ session_streams_json(struct session *s, const struct session_recording *r)
 
 /* ---- description ---- */
 
-static const char *
-group_of(const struct session *s, const struct session_recording *r)
+const struct metadata_session *
+session_cs_of(const struct session *s, const struct session_recording *r)
 {
-	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_sessions; i++) {
-		const struct metadata_session *cs = &s->metadata->sessions[i];
-
-		if (strncmp(cs->id, r->cs_id, sizeof(r->cs_id) - 1) == 0 && cs->group_ref != NULL)
-			return cs->group_ref;
+	for (unsigned int i = 0; s->metadata != NULL && r->cs_id[0] != '\0' && i < s->metadata->n_sessions; i++) {
+		if (strncmp(s->metadata->sessions[i].id, r->cs_id, sizeof(r->cs_id) - 1) == 0)
+			return &s->metadata->sessions[i];
 	}
-	return "";
+	return NULL;
 }
 
 static void
@@ -428,6 +431,7 @@ source_add(const struct session *s, struct json *j)
 static char *
 description_json(struct session *s, struct session_recording *r)
 {
+	const struct metadata_session *cs = session_cs_of(s, r);
 	const struct offer *o = offer_again(s);
 	char id[2 * REEL_ID_SIZE + 1];
 	struct json j;
@@ -440,11 +444,14 @@ description_json(struct session *s, struct session_recording *r)
 	session_hex(s->rs_id, id);
 	json_text(&j, "rs_id", id);
 	json_text(&j, "cs_id", r->cs_id);
-	json_text(&j, "group_id", group_of(s, r));
+	json_text(&j, "group_id", cs != NULL ? cs->group_ref : "");
+	json_text(&j, "session_ids", cs != NULL ? cs->sip_session_id : "");
 	json_text(&j, "call_id", s->call_id);
 	json_text(&j, "node", s->all->floor.config->node.name);
 	source_add(s, &j);
 	json_number(&j, "started_wall_ns", r->started_wall_ns);
+	json_number(&j, "n_streams", r->n_streams_ever);
+	json_number(&j, "n_deviations", s->n_deviations);
 	json_array(&j, "streams");
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct session_stream *st = s->streams[i];
@@ -458,6 +465,12 @@ description_json(struct session *s, struct session_recording *r)
 	return json_end(&j);
 }
 
+bool
+session_cs_is_forgotten(const struct session *s, const struct session_recording *r)
+{
+	return s->metadata != NULL && r->cs_id[0] != '\0' && session_cs_of(s, r) == NULL;
+}
+
 void
 session_describe(struct session *s, struct session_recording *only)
 {
@@ -465,7 +478,7 @@ session_describe(struct session *s, struct session_recording *only)
 		struct session_recording *r = s->recordings[i];
 		char *json;
 
-		if (!is_noted(s, r, only))
+		if (!is_noted(s, r, only) || (only == NULL && session_cs_is_forgotten(s, r)))
 			continue;
 		json = description_json(s, r);
 		if (json == NULL) {

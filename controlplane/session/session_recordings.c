@@ -95,27 +95,180 @@ recording_open_next(struct session *s, const char *cs_id)
 	return SRS_ERR_LIMIT;
 }
 
-/* Seal those whose communication session is over, once the recording of another one is open: until then the old one
- * is where streams are, and where new ones begin. */
-static void
-recordings_retire(struct session *s)
+static struct session_recording *
+spare_of(const struct session *s)
 {
-	bool another_lives = false;
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
 
+		if (r != NULL && r->spare && !r->doomed && r->state != RECORDING_SEALING)
+			return r;
+	}
+	return NULL;
+}
+
+/* Does metadata say that this stream is of that communication session? */
+static bool
+is_home(const struct session *s, const struct session_stream *st, const char *cs_id)
+{
+	const struct metadata_session *cs =
+		s->metadata != NULL && st->label[0] != '\0' ? metadata_session_of(s->metadata, st->label) : NULL;
+
+	return cs != NULL && strncmp(cs->id, cs_id, SESSION_CS_ID_MAX - 1) == 0;
+}
+
+static bool
+has_home_streams(const struct session *s, const struct session_recording *r)
+{
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && is_home(s, st, r->cs_id))
+			return true;
+	}
+	return false;
+}
+
+/* Is there a stream whose call is over? */
+static bool
+spare_is_wanted(const struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+		const struct metadata_session *cs = NULL;
+
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && s->metadata != NULL && st->label[0] != '\0')
+			cs = metadata_session_of(s->metadata, st->label);
+		if (cs != NULL && session_cs_is_over(s, cs->id))
+			return true;
+	}
+	return false;
+}
+
+static bool
+another_lives(const struct session *s, const struct session_recording *than)
+{
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
 
-		another_lives |= r != NULL && !r->doomed && r->state == RECORDING_OPEN && r->cs_id[0] != '\0' &&
-		                 !session_cs_is_over(s, r->cs_id);
+		if (r != NULL && r != than && !r->doomed && r->state == RECORDING_OPEN && r->over_mono_ns == 0)
+			return true;
 	}
-	for (unsigned int i = 0; another_lives && i < SESSION_RECORDINGS_MAX; i++) {
-		struct session_recording *r = s->recordings[i];
+	return false;
+}
 
-		if (r == NULL || r->doomed || r->cs_id[0] == '\0' || !session_cs_is_over(s, r->cs_id))
-			continue;
-		r->doomed = true;
-		(void)snprintf(r->reason, sizeof(r->reason), "cs_ended");
+static void
+mark_over(struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+		bool over = r != NULL && r->cs_id[0] != '\0' && session_cs_is_over(s, r->cs_id);
+
+		if (r != NULL && over != (r->over_mono_ns != 0))
+			r->over_mono_ns = over ? reactor_mono_ns() : 0;
 	}
+}
+
+/* Seal those whose communication session is over, once another recording takes what their streams still bring: the
+ * recording of the call that the metadata moved them to, or a spare one. Another call's recording is no place for them. */
+static void
+recordings_retire(struct session *s)
+{
+	const struct session_recording *spare = spare_of(s);
+
+	mark_over(s);
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+		bool over = r != NULL && r->over_mono_ns != 0 &&
+		            ((spare != NULL && spare->state == RECORDING_OPEN) || !has_home_streams(s, r));
+
+		if (r == NULL || r->doomed || !another_lives(s, r))
+			continue;
+		if (over || (r == spare && r->state == RECORDING_OPEN && r->n_bound == 0 && !spare_is_wanted(s))) {
+			r->doomed = true;
+			(void)snprintf(r->reason, sizeof(r->reason), "%s", r == spare ? "idle" : "cs_ended");
+		}
+	}
+}
+
+uint64_t
+session_recordings_linger_due(const struct session *s)
+{
+	uint64_t linger_ns = s->all->floor.config->session.linger_s * NS_PER_S, due = UINT64_MAX;
+
+	if (linger_ns == 0 || spare_of(s) != NULL)
+		return UINT64_MAX;
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		const struct session_recording *r = s->recordings[i];
+		uint64_t its = r != NULL && !r->doomed && r->state == RECORDING_OPEN && r->over_mono_ns != 0
+		                       ? r->over_mono_ns + linger_ns : UINT64_MAX;
+
+		if (its < s->linger_again_mono_ns)
+			its = s->linger_again_mono_ns;
+		due = its < due ? its : due;
+	}
+	return due;
+}
+
+void
+session_recordings_linger(struct session *s)
+{
+	uint64_t now = reactor_mono_ns();
+	struct session_recording *spare;
+
+	if (session_recordings_linger_due(s) > now)
+		return;
+	s->linger_again_mono_ns = now + PART_RETRY_S * NS_PER_S;	/* should there be no room */
+	if (recording_open_next(s, "") != SRS_OK) {
+		log_warn("session", "recording_refused", "call_id=%s: what is over is sealed later", s->call_id);
+		return;
+	}
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		spare = s->recordings[i];
+		if (spare == NULL || spare->state != RECORDING_OPENING || spare->cs_id[0] != '\0')
+			continue;
+		spare->spare = true;
+		(void)snprintf(spare->reason, sizeof(spare->reason), "idle");	/* unless a call takes it */
+		s->document.elsewhere |= (uint16_t)(1u << i);	/* of calls that are over */
+	}
+}
+
+bool
+session_recordings_live(const struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		const struct session_recording *r = s->recordings[i];
+
+		if (r != NULL && !r->doomed && !r->spare && r->over_mono_ns == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A recording that is nobody's yet, for this communication session. A spare one may hold streams of another. */
+static struct session_recording *
+unbound_for(const struct session *s, const char *cs_id)
+{
+	struct session_recording *r = recording_of_cs(s, "");
+
+	for (unsigned int i = 0; r != NULL && r->spare && i < SESSION_STREAMS_MAX; i++) {
+		const struct session_stream *st = s->streams[i];
+
+		if (st != NULL && (st->recording == r || st->moving_to == r) && !is_home(s, st, cs_id))
+			return NULL;
+	}
+	return r;
+}
+
+static void
+recording_bind(struct session_recording *r, const char *cs_id)
+{
+	(void)snprintf(r->cs_id, sizeof(r->cs_id), "%s", cs_id);
+	if (!r->spare)
+		return;
+	r->spare = false;
+	r->reason[0] = '\0';
+	r->started_wall_ns = reactor_wall_ns();
 }
 
 enum srs_err
@@ -127,14 +280,15 @@ session_recordings_plan(struct session *s)
 		err = recording_open_next(s, "");
 	for (unsigned int i = 0; err == SRS_OK && s->metadata != NULL && i < s->metadata->n_sessions; i++) {
 		const char *cs_id = s->metadata->sessions[i].id;
-		struct session_recording *unbound = recording_of_cs(s, "");
+		struct session_recording *unbound = unbound_for(s, cs_id);
 
 		if (cs_id[0] == '\0' || recording_of_cs(s, cs_id) != NULL || session_cs_is_over(s, cs_id))
 			continue;
 		if (unbound != NULL)
-			(void)snprintf(unbound->cs_id, sizeof(unbound->cs_id), "%s", cs_id);
+			recording_bind(unbound, cs_id);
 		else if (recording_open_next(s, cs_id) != SRS_OK)
 			err = SRS_ERR_LIMIT;
+		s->call_mono_ns = reactor_mono_ns();
 	}
 	if (err && session_recordings_n(s) != 0)
 		log_warn("session", "recordings_bounded", "call_id=%s sessions=%u: at most %d recordings at a time, the rest "
@@ -155,6 +309,9 @@ session_recording_for(const struct session *of, const char *label)
 
 	/* one that waits for its pause takes nothing yet */
 	if (own != NULL && own->state == RECORDING_OPEN && own->paused == (s->holds != 0))
+		return own;
+	own = cs != NULL ? spare_of(s) : NULL;	/* its call is over */
+	if (own != NULL && own->state == RECORDING_OPEN && session_cs_is_over(s, cs->id))
 		return own;
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		struct session_recording *r = s->recordings[i];
@@ -262,6 +419,7 @@ catalog_post(struct sessions *all, enum srs_err err)
 static void
 recording_row_post(struct session *s, const struct session_recording *r)
 {
+	const struct metadata_session *cs = session_cs_of(s, r);
 	char *participants = session_participants_json(s, r);
 	char *streams = session_streams_json(s, r);
 	char rs_id[2 * REEL_ID_SIZE + 1];
@@ -269,7 +427,8 @@ recording_row_post(struct session *s, const struct session_recording *r)
 		.state = "recording",
 		.rs_id = rs_id,
 		.cs_id = r->cs_id,
-		.group_id = "",
+		.group_id = cs != NULL ? cs->group_ref : "",
+		.session_ids = cs != NULL ? cs->sip_session_id : "",
 		.call_id = s->call_id,
 		.src_address = s->source,
 		.src_agent = s->agent,
@@ -283,10 +442,6 @@ recording_row_post(struct session *s, const struct session_recording *r)
 
 	memcpy(row.id, r->id, sizeof(row.id));
 	session_hex(s->rs_id, rs_id);
-	for (unsigned int i = 0; s->metadata != NULL && i < s->metadata->n_sessions; i++) {
-		if (strcmp(s->metadata->sessions[i].id, r->cs_id) == 0 && s->metadata->sessions[i].group_ref != NULL)
-			row.group_id = s->metadata->sessions[i].group_ref;
-	}
 	catalog_post(s->all, catalog_post_recording(s->all->floor.catalog, &row));
 	free(participants);
 	free(streams);
@@ -298,8 +453,10 @@ session_recordings_publish(const struct session *cs)
 	struct session *s = cs->all->slots[cs->slot];	/* the scratch of `all` is written, the session is not */
 
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
-		if (s->recordings[i] != NULL && s->recordings[i]->state == RECORDING_OPEN)
-			recording_row_post(s, s->recordings[i]);
+		const struct session_recording *r = s->recordings[i];
+
+		if (r != NULL && r->state == RECORDING_OPEN && !session_cs_is_forgotten(s, r))
+			recording_row_post(s, r);
 	}
 }
 

@@ -59,6 +59,7 @@ session_replace_wait(struct session *s, struct session *old)
 	memcpy(s->rs_id, old->rs_id, sizeof(s->rs_id));
 	s->started_wall_ns = old->started_wall_ns;	/* limits.call_seconds_max counts both */
 	s->started_mono_ns = old->started_mono_ns;
+	s->call_mono_ns = old->call_mono_ns;
 	return SRS_OK;
 }
 

@@ -72,6 +72,8 @@ struct session_recording {
 	uint8_t next_number;	/* stream numbers count up within a recording */
 	enum session_recording_state state;
 	bool doomed;		/* to be sealed as soon as nothing is bound to it */
+	bool spare;		/* opened for streams whose call is over: nobody's, until a call takes it */
+	uint64_t over_mono_ns;	/* since when its communication session is over; 0: it is not */
 	bool part_pending;	/* a part was asked for and has not started */
 	bool paused;		/* in the data plane */
 	enum session_seam seam;
@@ -194,6 +196,8 @@ struct session {
 	enum config_transport transport;
 	char reason[SESSION_REASON_MAX];
 	uint64_t started_wall_ns, started_mono_ns;
+	uint64_t linger_again_mono_ns;	/* no spare recording before */
+	uint64_t call_mono_ns;	/* its newest communication session began: limits.call_seconds_max counts from here */
 	bool silent;		/* was asked, knows the call, and sends nothing */
 	uint8_t n_probes;	/* in this silence */
 	uint64_t heard_mono_ns;	/* not silent, or asked, since */
@@ -261,6 +265,11 @@ unsigned int session_recordings_n(const struct session *s);
 void session_recordings_doom(struct session *s, const char *reason);
 void session_recordings_reap(struct session *s);
 void session_recordings_roll(struct session *s);	/* parts that are due */
+/** Open a spare recording for streams whose call has been over for session.linger_s. */
+void session_recordings_linger(struct session *s);
+uint64_t session_recordings_linger_due(const struct session *s);	/* monotonic; UINT64_MAX: nothing lingers */
+/** Is a call going on? Not between the calls of a persistent recording session. */
+bool session_recordings_live(const struct session *s);
 void session_recording_on_event(struct session *s, unsigned int i, const struct dataplane_event *e);
 /** Post the row of each open recording again: participants and streams as known now. */
 void session_recordings_publish(const struct session *s);
@@ -350,6 +359,10 @@ char *session_offer_deviations(const struct offer *o);
 /** [{"line", "path", "rule"}] with one row. */
 char *session_deviation_json(unsigned int line, const char *path, const char *rule);
 void session_describe(struct session *s, struct session_recording *only);
+/** What metadata says of the recording's communication session; NULL: nothing. */
+const struct metadata_session *session_cs_of(const struct session *s, const struct session_recording *r);
+/** A complete document came that does not have its communication session any more: what was said of it last still holds. */
+bool session_cs_is_forgotten(const struct session *s, const struct session_recording *r);
 /** JSON for the catalog's columns; malloc'd, NULL without memory. */
 char *session_participants_json(const struct session *s, const struct session_recording *r);
 char *session_streams_json(struct session *s, const struct session_recording *r);

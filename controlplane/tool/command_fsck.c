@@ -114,11 +114,17 @@ participants_json(const struct description *d)
 	char *text;
 
 	for (unsigned int i = 0; d != NULL && i < d->n_participants; i++) {
-		cJSON *p = cJSON_CreateObject();
+		const struct description_participant *dp = &d->participants[i];
+		cJSON *p = cJSON_CreateObject(), *labels;
 
 		cJSON_AddStringToObject(p, "id", d->participants[i].id);
 		cJSON_AddStringToObject(p, "aor", d->participants[i].aor);
 		cJSON_AddStringToObject(p, "name", d->participants[i].name);
+		labels = cJSON_AddArrayToObject(p, "labels");
+		for (unsigned int k = 0; k < d->n_streams; k++) {
+			if (d->streams[k].label[0] != '\0' && description_sends(dp, k))
+				cJSON_AddItemToArray(labels, cJSON_CreateString(d->streams[k].label));
+		}
 		cJSON_AddItemToArray(all, p);
 	}
 	text = cJSON_PrintUnformatted(all);
@@ -165,7 +171,7 @@ sum_tape(const struct tape *t, struct catalog_recording *r)
 
 		for (unsigned int k = 0; k < p->n_chunks; k++) {
 			r->n_frames += p->chunks[k].head.n_frames;
-			r->bytes += REEL_SLOT_SIZE;
+			r->bytes += p->chunks[k].head.body_len;	/* as the recorder counts */
 		}
 		for (unsigned int k = 0; p->sealed && k < p->seal.n_streams; k++) {
 			const struct reel_seal_stream *s = &p->streams[k];
@@ -207,6 +213,13 @@ rebuild_recording(struct fsck *f, struct catalog_rebuild *b, const struct vault 
 	if (d != NULL) {
 		r.rs_id = d->rs_id;
 		r.cs_id = d->cs_id;
+		r.group_id = d->group_id;
+		r.session_ids = d->session_ids;
+		r.n_deviations = d->n_deviations;
+		if (d->n_streams_ever != 0)
+			r.n_streams = d->n_streams_ever;
+		if (d->started_wall_ns != 0)
+			r.started_wall_ns = (int64_t)d->started_wall_ns;
 		r.call_id = d->call_id;
 		r.src_address = d->src;
 		r.src_agent = d->agent;

@@ -57,6 +57,7 @@ list_json(struct listing *l, const struct catalog_recording *r)
 	cJSON_AddStringToObject(row, "rs_id", text_or(r->rs_id, ""));
 	cJSON_AddStringToObject(row, "cs_id", text_or(r->cs_id, ""));
 	cJSON_AddStringToObject(row, "group_id", text_or(r->group_id, ""));
+	cJSON_AddStringToObject(row, "session_ids", text_or(r->session_ids, ""));
 	cJSON_AddStringToObject(row, "call_id", text_or(r->call_id, ""));
 	cJSON_AddStringToObject(row, "src", text_or(r->src_address, ""));
 	cJSON_AddStringToObject(row, "agent", text_or(r->src_agent, ""));
@@ -125,7 +126,8 @@ filter_of(const struct tool *t, struct catalog_filter *f)
 	unsigned long limit;
 	char *end;
 
-	*f = (struct catalog_filter){ .text = t->text, .state = t->state, .limit = CATALOG_LIST_PRESET };
+	*f = (struct catalog_filter){ .text = t->text, .state = t->state, .limit = CATALOG_LIST_PRESET,
+		                      .group_id = t->group, .session_id = t->session_id };
 	if (t->state != NULL && strcmp(t->state, "recording") != 0 && strcmp(t->state, "sealed") != 0 &&
 	    strcmp(t->state, "interrupted") != 0)
 		return "--state takes recording, sealed or interrupted";
@@ -167,7 +169,7 @@ command_recordings_ls(struct tool *t)
 	catalog_reader_close(r);
 	if (!t->json) {
 		if (l.n == 0)
-			printf("no recordings%s in %s\n", t->text != NULL || t->state != NULL ? " like that" : "",
+			printf("no recordings%s in %s\n", t->text != NULL || t->state != NULL || t->group != NULL || t->session_id != NULL ? " like that" : "",
 			       t->config->storage.devices[0]);
 		if (l.n == filter.limit)
 			printf("the newest %u; there may be more: --limit N shows up to %u\n", l.n, CATALOG_LIST_MAX);
@@ -314,6 +316,8 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	cJSON_AddStringToObject(document, "call_id", d != NULL ? d->call_id : "");
 	cJSON_AddStringToObject(document, "rs_id", d != NULL ? d->rs_id : "");
 	cJSON_AddStringToObject(document, "cs_id", d != NULL ? d->cs_id : "");
+	cJSON_AddStringToObject(document, "group_id", d != NULL ? d->group_id : "");
+	cJSON_AddStringToObject(document, "session_ids", d != NULL ? d->session_ids : "");
 	cJSON_AddStringToObject(document, "src", d != NULL ? d->src : "");
 	cJSON_AddStringToObject(document, "agent", d != NULL ? d->agent : "");
 	cJSON_AddStringToObject(document, "identity", d != NULL ? d->identity : "");
@@ -393,6 +397,18 @@ show_events(const cJSON *events)
 }
 
 static void
+show_related(const cJSON *rows)
+{
+	const cJSON *row;
+
+	if (cJSON_GetArraySize(rows) != 0)
+		printf("Same or linked calls\n  %-16s  %-19s  %-11s  %s\n", "ID", "STARTED (UTC)", "STATE", "CALL-ID");
+	cJSON_ArrayForEach(row, rows)
+		printf("  %-16.16s  %-19.19s  %-11s  %s\n", json_text(row, "id"), json_text(row, "started"),
+		       json_text(row, "state"), json_text(row, "call_id"));
+}
+
+static void
 show_people(const cJSON *d)
 {
 	char lasted[32];
@@ -419,10 +435,47 @@ show_people(const cJSON *d)
 		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
 	show_streams(cJSON_GetObjectItem(d, "streams"));
 	show_events(cJSON_GetObjectItem(d, "telephone_events"));
+	show_related(cJSON_GetObjectItem(d, "related"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))
 		printf("! %s\n", row->valuestring);
 	if (!cJSON_IsTrue(cJSON_GetObjectItem(d, "opened")))
 		printf("Not opened: the keys here do not fit, so names and codecs are not shown.\n");
+}
+
+/* ---- other recordings of the call ---- */
+
+static void
+on_related(void *ctx, const struct catalog_recording *r)
+{
+	cJSON *row = cJSON_CreateObject();
+	char hex[2 * REEL_ID_SIZE + 1], at[32];
+
+	cJSON_AddStringToObject(row, "id", tool_hex(r->id, REEL_ID_SIZE, hex));
+	cJSON_AddStringToObject(row, "state", text_or(r->state, ""));
+	cJSON_AddStringToObject(row, "started", tool_time((uint64_t)r->started_wall_ns, at));
+	wall_ns_add(row, "started_wall_ns", r->started_wall_ns);
+	cJSON_AddStringToObject(row, "rs_id", text_or(r->rs_id, ""));
+	cJSON_AddStringToObject(row, "cs_id", text_or(r->cs_id, ""));
+	cJSON_AddStringToObject(row, "group_id", text_or(r->group_id, ""));
+	cJSON_AddStringToObject(row, "session_ids", text_or(r->session_ids, ""));
+	cJSON_AddStringToObject(row, "call_id", text_or(r->call_id, ""));
+	cJSON_AddStringToObject(row, "src", text_or(r->src_address, ""));
+	cJSON_AddItemToArray(ctx, row);
+}
+
+/* Only the catalog knows; without one, as for a file from elsewhere, there is nothing to say. */
+static void
+related_add(cJSON *document, const struct tool *t, const struct tape *tape)
+{
+	cJSON *rows = cJSON_AddArrayToObject(document, "related");
+	struct catalog_reader *r;
+	char why[CONFIG_WHY_MAX];
+
+	if (catalog_reader_open(&r, t->config->storage.devices[0], why, sizeof(why)) != SRS_OK)
+		return;
+	if (catalog_related(r, tape->id, on_related, rows) != SRS_OK)
+		fprintf(stderr, "! the catalog cannot be read, so linked calls are not shown; `capstan fsck --rebuild` mends it\n");
+	catalog_reader_close(r);
 }
 
 int
@@ -450,6 +503,7 @@ command_recordings_show(struct tool *t, const char *name)
 		goto out;
 	}
 	document = show_json(tape, time, &v, &s);
+	related_add(document, t, tape);
 	status = v.verdict == VERIFY_DAMAGED ? TOOL_DAMAGED : TOOL_OK;
 	if (t->json) {
 		status = tool_print_json(document, status);

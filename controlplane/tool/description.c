@@ -40,8 +40,8 @@ take_codecs(struct description_stream *s, const cJSON *codecs)
 	}
 }
 
-static const struct description_participant *
-participant_of(const struct description *d, const char *id)
+static struct description_participant *
+participant_of(struct description *d, const char *id)
 {
 	for (unsigned int i = 0; i < d->n_participants; i++)
 		if (strcmp(d->participants[i].id, id) == 0)
@@ -50,24 +50,49 @@ participant_of(const struct description *d, const char *id)
 }
 
 static void
-take_speakers(struct description_stream *s, const struct description *d, const cJSON *ids)
+take_speakers(struct description_stream *s, struct description *d, const cJSON *ids)
 {
+	unsigned int stream_i = (unsigned int)(s - d->streams);
 	const cJSON *item;
 	size_t len = 0;
+	bool full = false;
 
 	cJSON_ArrayForEach(item, ids) {
-		const struct description_participant *p =
+		struct description_participant *p =
 		        cJSON_IsString(item) ? participant_of(d, item->valuestring) : NULL;
 		int n;
 
 		if (p == NULL)
 			continue;
-		n = snprintf(s->speaker + len, sizeof(s->speaker) - len, "%s%s", len > 0 ? ", " : "",
+		p->sends[stream_i / 64] |= UINT64_C(1) << stream_i % 64;
+		n = full ? 0 : snprintf(s->speaker + len, sizeof(s->speaker) - len, "%s%s", len > 0 ? ", " : "",
 		             p->name[0] != '\0' ? p->name : p->aor[0] != '\0' ? p->aor : p->id);
-		if (n < 0 || (size_t)n >= sizeof(s->speaker) - len)
-			return;
-		len += (size_t)n;
+		full = full || n < 0 || (size_t)n >= sizeof(s->speaker) - len;
+		len += full ? 0 : (size_t)n;
 	}
+}
+
+uint64_t
+description_wall_ns(struct span json, const char *member)
+{
+	const char *at = json.len != 0 ? memmem(json.bytes, json.len, member, strlen(member)) : NULL;
+	size_t left = at != NULL ? json.len - (size_t)((const uint8_t *)at - json.bytes) - strlen(member) : 0;
+	uint64_t n = 0;
+
+	if (at == NULL)
+		return 0;
+	at += strlen(member);
+	for (; left != 0 && *at == ' '; at++)
+		left--;
+	for (; left != 0 && *at >= '0' && *at <= '9' && n < UINT64_MAX / 10; at++, left--)
+		n = 10 * n + (uint64_t)(*at - '0');
+	return n;
+}
+
+bool
+description_sends(const struct description_participant *p, unsigned int stream_i)
+{
+	return (p->sends[stream_i / 64] >> stream_i % 64 & 1) != 0;
 }
 
 enum srs_err
@@ -76,6 +101,7 @@ description_read(struct description **out, struct span json, uint64_t wall_ns)
 	cJSON *root = cJSON_ParseWithLength((const char *)json.bytes, json.len);
 	const cJSON *streams = cJSON_GetObjectItemCaseSensitive(root, "streams");
 	const cJSON *participants = cJSON_GetObjectItemCaseSensitive(root, "participants");
+	const cJSON *ids = cJSON_GetObjectItemCaseSensitive(root, "session_ids");
 	const cJSON *src = cJSON_GetObjectItemCaseSensitive(root, "src");
 	struct description *d = calloc(1, sizeof(*d));
 	enum srs_err err = SRS_OK;
@@ -97,6 +123,15 @@ description_read(struct description **out, struct span json, uint64_t wall_ns)
 	take_text(d->cs_id, sizeof(d->cs_id), root, "cs_id");
 	take_text(d->rs_id, sizeof(d->rs_id), root, "rs_id");
 	take_text(d->call_id, sizeof(d->call_id), root, "call_id");
+	take_text(d->group_id, sizeof(d->group_id), root, "group_id");
+	d->session_ids = strdup(cJSON_IsString(ids) ? ids->valuestring : "");
+	if (d->session_ids == NULL) {
+		err = SRS_ERR_NOMEM;
+		goto out;
+	}
+	d->started_wall_ns = description_wall_ns(json, "\"started_wall_ns\":");
+	d->n_streams_ever = take_number(root, "n_streams", UINT16_MAX);
+	d->n_deviations = take_number(root, "n_deviations", INT32_MAX);
 	take_text(d->node, sizeof(d->node), root, "node");
 	take_text(d->src, sizeof(d->src), src, "address");
 	take_text(d->agent, sizeof(d->agent), src, "agent");
@@ -118,6 +153,7 @@ description_read(struct description **out, struct span json, uint64_t wall_ns)
 
 		if (d->n_streams == DESCRIPTION_STREAMS_MAX)
 			break;
+		s->inactive = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "inactive"));
 		s->number = (uint8_t)take_number(item, "number", 255);
 		take_text(s->label, sizeof(s->label), item, "label");
 		take_text(s->address, sizeof(s->address), item, "address");
@@ -140,6 +176,7 @@ description_free(struct description *d)
 {
 	if (d == NULL)
 		return;
+	free(d->session_ids);
 	free(d->streams);
 	free(d->participants);
 	free(d);

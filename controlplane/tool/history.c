@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/tool/description.h"
+
 struct collecting {
 	struct history *h;
 	bool expected;	/* the last version waits for its document */
@@ -19,19 +21,6 @@ take_text(char *out, size_t len, const cJSON *object, const char *name)
 	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
 
 	(void)snprintf(out, len, "%s", cJSON_IsString(item) ? item->valuestring : "");
-}
-
-/* Nanoseconds since 1970 are larger than 2^53, and cJSON's numbers are doubles: the digits are read from the text. */
-static uint64_t
-take_wall_ns(struct span json, const char *name)
-{
-	char text[512];
-	const char *at;
-
-	(void)snprintf(text, sizeof(text), "%.*s", (int)(json.len < sizeof(text) ? json.len : sizeof(text) - 1),
-	               (const char *)json.bytes);
-	at = strstr(text, name);
-	return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
 static struct history_version *
@@ -71,7 +60,7 @@ on_receipt(struct collecting *c, const struct tape_frame *f)
 	    (c->h->n == 0 || number->valuedouble > c->h->versions[c->h->n - 1].version)) {
 		v = version_add(c, (uint32_t)number->valuedouble);
 		if (v != NULL) {
-			v->received_wall_ns = take_wall_ns(f->frame.bytes, "\"received_wall_ns\":");
+			v->received_wall_ns = description_wall_ns(f->frame.bytes, "\"received_wall_ns\":");
 			v->bytes = (uint64_t)bytes->valuedouble;
 			v->applied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "applied"));
 			take_text(v->datamode, sizeof(v->datamode), json, "datamode");

@@ -15,6 +15,7 @@ static const char help[] =
         "Usage: capstan COMMAND [options]\n\n"
         "Recordings\n"
         "  recordings ls                    list them, newest first [--state S] [--text T] [--limit N]\n"
+        "                                   [--group ID] [--session-id ID]: calls that were linked, or are the same\n"
         "  recordings show ID|FILE          one recording: who, when, which streams, what is missing, is it intact\n"
         "                                   --metadata-history: every metadata document that it holds\n"
         "  export ID|FILE --format F --output PATH\n"
@@ -44,7 +45,7 @@ static const char help[] =
 
 enum option_long {
 	OPT_CONFIG = 256, OPT_ENV, OPT_SET, OPT_NODE_PUB, OPT_JSON, OPT_QUIET, OPT_FORMAT, OPT_OUTPUT, OPT_STATE,
-	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_HISTORY, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
+	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_HISTORY, OPT_GROUP, OPT_SESSION_ID, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
 };
 
 static const struct option options[] = {
@@ -63,6 +64,8 @@ static const struct option options[] = {
 	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "stream", required_argument, NULL, OPT_STREAM },
 	{ "rebuild", no_argument, NULL, OPT_REBUILD },
+	{ "group", required_argument, NULL, OPT_GROUP },
+	{ "session-id", required_argument, NULL, OPT_SESSION_ID },
 	{ "metadata-history", no_argument, NULL, OPT_HISTORY },
 	{ "no-keys", no_argument, NULL, OPT_NO_KEYS },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -131,6 +134,12 @@ take_options(int argc, char **argv)
 			break;
 		case OPT_NO_KEYS:
 			tool.no_keys = true;
+			break;
+		case OPT_GROUP:
+			tool.group = optarg;
+			break;
+		case OPT_SESSION_ID:
+			tool.session_id = optarg;
 			break;
 		case OPT_HISTORY:
 			tool.history = true;

@@ -30,7 +30,7 @@ struct tool {
 	const char *node_pub;	/* PEM; NULL: the keystore's */
 	/* options of single commands */
 	const char *format, *output;
-	const char *state, *text, *limit;
+	const char *state, *text, *limit, *group, *session_id;
 	const char *by, *reason, *stream;	/* of commands to a session */
 	bool rebuild, no_keys, history;
 };

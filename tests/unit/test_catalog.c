@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,132 @@ second_daemon_on_one_folder_is_refused(void **state)
 	assert_non_null(strstr(f->why, "stop that one"));
 }
 
+/* ---- linked calls ---- */
+
+static void
+post_call(struct fixture *f, uint8_t number, const char *cs_id, const char *group_id, const char *session_ids)
+{
+	struct catalog_recording r = { .id = { 0xab, number }, .state = "sealed", .started_wall_ns = 1000 + number,
+		                       .cs_id = cs_id, .group_id = group_id, .session_ids = session_ids };
+
+	assert_int_equal(catalog_post_recording(f->c, &r), SRS_OK);
+}
+
+static void
+related(struct fixture *f, uint8_t number)
+{
+	uint8_t id[REEL_ID_SIZE] = { 0xab, number };
+
+	f->n_rows = 0;
+	f->states[0] = '\0';
+	assert_int_equal(catalog_related(f->r, id, on_row, f), SRS_OK);
+}
+
+#define A32 "ab30317f1a784dc48ff824d0d3715d86"
+#define B32 "47755a9de7794ba387653f2099600ef2"
+#define C32 "11112222333344445555666677778888"
+#define NIL "00000000000000000000000000000000"
+
+static void
+calls_that_share_a_session_id_or_a_group_find_each_other(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	post_call(f, 1, "", "7+OTCyoxTmqmqyA/1weDAg==", A32 ";remote=" B32);
+	post_call(f, 2, "", "", "47755A9DE7794BA387653F2099600EF2;remote=" A32);	/* another client, from the other side */
+	post_call(f, 3, "", "7+OTCyoxTmqmqyA/1weDAg==", "");				/* transferred */
+	post_call(f, 4, "", "g", C32 ";remote=" NIL);
+	post_call(f, 5, "", "g", NIL ";remote=" NIL);
+	post_call(f, 6, "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAA==", "");
+	post_call(f, 7, "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAA==", "");
+	post_call(f, 8, "hVpd7YQgRW2nD22h7q60JQ==", "", "");
+	post_call(f, 9, "hVpd7YQgRW2nD22h7q60JQ==", "", "");	/* one call that moved to another recording session */
+	stop_and_read(f);
+
+	related(f, 1);
+	assert_int_equal(f->n_rows, 2);
+	assert_memory_equal(f->first_id, "ab02", 4);
+	assert_memory_equal(f->last_id, "ab03", 4);
+	related(f, 2);
+	assert_int_equal(f->n_rows, 1);
+	related(f, 3);
+	assert_int_equal(f->n_rows, 1);
+	for (uint8_t alone = 4; alone < 8; alone++) {	/* short, nil and zero-filled ids link nothing */
+		related(f, alone);
+		assert_int_equal(f->n_rows, 0);
+	}
+	related(f, 8);
+	assert_int_equal(f->n_rows, 1);
+	assert_memory_equal(f->last_id, "ab09", 4);
+
+	assert_int_equal(list(f, &(struct catalog_filter){ .group_id = "7+OTCyoxTmqmqyA/1weDAg==" }), 2);
+	assert_int_equal(list(f, &(struct catalog_filter){ .group_id = "g", .state = "recording" }), 0);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = A32 }), 2);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = C32 ";remote=" B32 }), 3);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = A32, .group_id = "7+OTCyoxTmqmqyA/1weDAg==" }), 1);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = NIL }), 0);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = "no such thing" }), 0);
+}
+
+static void
+a_session_id_that_is_corrected_is_indexed_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f);
+	post_call(f, 1, "", "", A32);
+	post_call(f, 1, "", "", NULL);	/* says nothing of it */
+	post_call(f, 2, "", "", A32 " " B32);
+	post_call(f, 2, "", "", B32);
+	stop_and_read(f);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = A32 }), 1);
+	assert_memory_equal(f->last_id, "ab01", 4);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = B32 }), 1);
+	assert_memory_equal(f->last_id, "ab02", 4);
+}
+
+static void
+a_catalog_of_version_1_is_brought_up_to_date(void **state)
+{
+	static const char version_1[] =
+		"CREATE TABLE recordings ("
+		" id BLOB PRIMARY KEY, state TEXT NOT NULL DEFAULT 'recording', rs_id TEXT, cs_id TEXT, group_id TEXT, call_id TEXT,"
+		" src_address TEXT, src_agent TEXT, participants_json TEXT, streams_json TEXT, reason TEXT,"
+		" started_wall_ns INTEGER NOT NULL DEFAULT 0, ended_wall_ns INTEGER NOT NULL DEFAULT 0,"
+		" n_streams INTEGER NOT NULL DEFAULT 0, n_parts INTEGER NOT NULL DEFAULT 0, n_frames INTEGER NOT NULL DEFAULT 0,"
+		" bytes INTEGER NOT NULL DEFAULT 0, missing INTEGER NOT NULL DEFAULT 0, lost_upstream INTEGER NOT NULL DEFAULT 0,"
+		" n_deviations INTEGER NOT NULL DEFAULT 0, seal_digest BLOB, held INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+		"CREATE INDEX recordings_started ON recordings (started_wall_ns DESC, id DESC);"
+		"CREATE INDEX recordings_rs ON recordings (rs_id);"
+		"CREATE TABLE segments ("
+		" uuid BLOB PRIMARY KEY, path TEXT NOT NULL, device_i INTEGER NOT NULL, sequence INTEGER NOT NULL,"
+		" state TEXT NOT NULL, digest BLOB, n_slots_used INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+		"CREATE TABLE placed ("
+		" recording BLOB NOT NULL, segment BLOB NOT NULL, PRIMARY KEY (recording, segment)) WITHOUT ROWID;"
+		"CREATE INDEX placed_segment ON placed (segment);"
+		"INSERT INTO recordings (id, state, group_id) VALUES (x'abff0000000000000000000000000000', 'sealed', 'group-of-16-chars');"
+		"PRAGMA user_version = 1;";
+	struct fixture *f = *state;
+	char path[128];
+	sqlite3 *db;
+
+	snprintf(path, sizeof(path), "%s/catalog.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, version_1, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(catalog_reader_open(&f->r, f->dir, f->why, sizeof(f->why)), SRS_ERR_INVALID);
+	assert_non_null(strstr(f->why, "capstan fsck --rebuild"));
+	f->r = NULL;
+	start(f);
+	post_call(f, 1, "", "group-of-16-chars", A32);
+	stop_and_read(f);
+	related(f, 1);
+	assert_int_equal(f->n_rows, 1);
+	assert_memory_equal(f->last_id, "abff", 4);
+	assert_int_equal(list(f, &(struct catalog_filter){ .session_id = A32 }), 1);
+}
+
 static void
 rebuild_replaces_the_old_catalog_whole(void **state)
 {
@@ -396,6 +523,9 @@ main(void)
 		WITH_FIXTURE(full_queue_refuses_and_says_so_before),
 		WITH_FIXTURE(damaged_or_foreign_file_names_the_rebuild),
 		WITH_FIXTURE(second_daemon_on_one_folder_is_refused),
+		WITH_FIXTURE(calls_that_share_a_session_id_or_a_group_find_each_other),
+		WITH_FIXTURE(a_session_id_that_is_corrected_is_indexed_anew),
+		WITH_FIXTURE(a_catalog_of_version_1_is_brought_up_to_date),
 		WITH_FIXTURE(rebuild_replaces_the_old_catalog_whole),
 	};
 

@@ -810,6 +810,39 @@ every_document_of_the_corpus_gives_what_its_index_says(void **state)
 	assert_true(n >= 46);
 }
 
+static void
+thousands_of_calls_pass_through_one_state(void **state)
+{
+	struct metadata *m = parse_text(RFC_ROOT "<session session_id='cs-0'/><participant participant_id='p-0'/>"
+	                                "<stream stream_id='s1' session_id='cs-0'><label>1</label></stream></recording>");
+	char text[1024];
+
+	for (unsigned int n = 1; n < 3000; n++) {
+		(void)snprintf(text, sizeof(text), RFC_ROOT "<datamode>partial</datamode>"
+		               "<group group_id='g-%u'/><session session_id='cs-%u'><stop-time>2026-01-01T00:00:00Z</stop-time></session>"
+		               "<session session_id='cs-%u'><group-ref>g-%u</group-ref></session><participant participant_id='p-%u'/>"
+		               "<stream stream_id='s1' session_id='cs-%u'/><participantsessionassoc participant_id='p-%u' session_id='cs-%u'/>"
+		               "<participantstreamassoc participant_id='p-%u'><send>s1</send></participantstreamassoc></recording>",
+		               n, n - 1, n, n, n, n, n, n, n);
+		assert_int_equal(metadata_apply(&m, parse_text(text)), SRS_OK);
+	}
+	assert_string_equal(m->streams[0].session, "cs-2999");
+	assert_string_equal(metadata_session_of(m, "1")->id, "cs-2999");
+	assert_true(m->n_sessions <= METADATA_ITEMS_MAX);
+	/* living ones are not forgotten for new ones */
+	for (unsigned int n = 0; n < METADATA_ITEMS_MAX; n++) {
+		enum srs_err err;
+
+		(void)snprintf(text, sizeof(text), RFC_ROOT "<datamode>partial</datamode><session session_id='live-%u'/></recording>", n);
+		err = metadata_apply(&m, parse_text(text));
+		assert_int_equal(err, n + 1 < METADATA_ITEMS_MAX ? SRS_OK : SRS_ERR_LIMIT);
+	}
+	assert_int_equal(m->n_sessions, METADATA_ITEMS_MAX);
+	assert_int_equal(metadata_apply(&m, parse_text(text)), SRS_ERR_LIMIT);
+	assert_string_equal(metadata_session_of(m, "1")->id, "cs-2999");
+	metadata_free(m);
+}
+
 /* A bit for each of cs-1, cs-2. */
 static unsigned int
 about(const struct metadata *state, const char *elements)
@@ -855,6 +888,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thousands_of_calls_pass_through_one_state),
 		cmocka_unit_test(a_partial_document_is_about_the_sessions_that_it_names),
 		cmocka_unit_test(complete_document_is_read_whole_and_without_deviation),
 		cmocka_unit_test(extension_elements_are_kept_verbatim_and_stand_alone),

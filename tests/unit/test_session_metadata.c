@@ -90,6 +90,122 @@ a_document_longer_than_a_frame_leaves_a_receipt_and_is_applied(void **state)
 	free(text);
 }
 
+/* ---- persistent recording sessions (RFC 7866 §10) ---- */
+
+static void
+wait_s(struct fixture *f, uint64_t seconds)
+{
+	struct timer *due = armed;
+
+	now_ns += seconds * UINT64_C(1000000000) + 1000000;
+	assert_non_null(due);
+	due->on_due(due->ctx);
+	run(f);
+}
+
+static const struct session_recording *
+recording_named(const struct session *s, const char *cs_id)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		if (s->recordings[i] != NULL && strcmp(s->recordings[i]->cs_id, cs_id) == 0)
+			return s->recordings[i];
+	}
+	return NULL;
+}
+
+#define CS3 "<session session_id=\"cs-3\"/>"
+
+static void
+a_call_that_ends_is_sealed_while_its_recording_session_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s;
+
+	f->config.session.linger_s = 30;
+	f->config.storage.part_seconds_max = 0;
+	s = call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	update(f, PARTIAL CS1_OVER XML_TAIL);
+	assert_int_equal(live_recordings, 1);
+	assert_int_equal(armed_ms, 30001);
+	wait_s(f, 30);
+	assert_int_equal(n_sealed, 1);
+	assert_string_equal(sealed_reasons[0], "cs_ended");
+	assert_int_equal(n_binds, 2);	/* what still comes has a place that is nobody's */
+	assert_string_equal(s->streams[0]->recording->cs_id, "");
+	assert_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "p-ann"));
+	now_ns += UINT64_C(1000000000) * 3600 * 60;	/* a weekend: limits.call_seconds_max is 600 */
+	sessions_tick(f->all);
+	assert_int_equal(n_hang_ups, 0);
+	update(f, PARTIAL CS2 STREAM("s1", "cs-2", "1") STREAM("s2", "cs-2", "2") XML_TAIL);
+	assert_int_equal(live_recordings, 1);
+	assert_ptr_equal(s->streams[0]->recording, recording_named(s, "cs-2"));
+	assert_non_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "p-ann"));
+	wait_s(f, 600);		/* the new call has a limit of its own */
+	assert_int_equal(n_hang_ups, 1);
+	call_end(f);
+	assert_string_equal(sealed_reasons[1], "call_seconds_max");
+}
+
+static void
+the_recording_of_another_call_is_no_place_for_what_comes_late(void **state)
+{
+	struct fixture *f = *state;
+	const struct session_recording *second;
+	struct session *s;
+
+	f->config.session.linger_s = 30;
+	f->config.storage.part_seconds_max = 0;
+	s = call_begin(f, sdp_of(TWO_STREAMS, 1), TWO_CALLS);	/* a turret with two handsets */
+	second = recording_named(s, "cs-2");
+	update(f, PARTIAL CS1_OVER XML_TAIL);
+	assert_int_equal(n_sealed, 0);
+	wait_s(f, 30);
+	assert_int_equal(n_sealed, 1);
+	assert_ptr_not_equal(s->streams[0]->recording, second);
+	assert_true(s->streams[0]->recording->spare);
+	assert_ptr_equal(s->streams[1]->recording, second);
+	/* the next call is on the other handset as well: it does not take the first one's stream */
+	update(f, PARTIAL "<session session_id=\"cs-2\"><stop-time>2026-01-01T10:00:00Z</stop-time></session>" CS3
+	          STREAM("s2", "cs-3", "2") XML_TAIL);
+	assert_ptr_equal(s->streams[1]->recording, recording_named(s, "cs-3"));
+	assert_true(s->streams[0]->recording->spare);
+	assert_int_equal(n_sealed, 2);
+	/* and then one on the first */
+	update(f, PARTIAL "<session session_id=\"cs-4\"/>" STREAM("s1", "cs-4", "1") XML_TAIL);
+	assert_ptr_equal(s->streams[0]->recording, recording_named(s, "cs-4"));
+	assert_int_equal(live_recordings, 2);
+	call_end(f);
+	assert_int_equal(n_sealed, 4);
+}
+
+static void
+a_final_document_before_the_bye_opens_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.session.linger_s = 30;
+	call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	update(f, PARTIAL CS1_OVER XML_TAIL);
+	call_end(f);
+	assert_int_equal(n_sealed, 1);
+	assert_string_equal(sealed_reasons[0], "bye");
+}
+
+static void
+an_idle_session_that_ends_says_that_nobody_was_in_it(void **state)
+{
+	struct fixture *f = *state;
+
+	f->config.session.linger_s = 30;
+	f->config.storage.part_seconds_max = 0;
+	call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	update(f, PARTIAL CS1_OVER XML_TAIL);
+	wait_s(f, 30);
+	call_end(f);
+	assert_int_equal(n_sealed, 2);
+	assert_string_equal(sealed_reasons[1], "idle");
+}
+
 int
 main(void)
 {
@@ -97,6 +213,10 @@ main(void)
 		CASE(a_document_goes_to_the_recordings_that_it_speaks_of),
 		CASE(a_document_that_cannot_be_read_goes_to_all_and_says_why),
 		CASE(a_document_longer_than_a_frame_leaves_a_receipt_and_is_applied),
+		CASE(a_call_that_ends_is_sealed_while_its_recording_session_goes_on),
+		CASE(the_recording_of_another_call_is_no_place_for_what_comes_late),
+		CASE(a_final_document_before_the_bye_opens_nothing),
+		CASE(an_idle_session_that_ends_says_that_nobody_was_in_it),
 	};
 
 	return cmocka_run_group_tests_name("session_metadata", tests, NULL, NULL);
