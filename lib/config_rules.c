@@ -318,8 +318,8 @@ rules_sip(const struct config *c, const struct config_draft *d, char *why, size_
 static enum srs_err
 rules_addresses(const struct config *c, const struct config_draft *d, char *why, size_t why_len)
 {
-	uint8_t bytes[CONFIG_ADDRESS_MAX][16];
-	int versions[CONFIG_ADDRESS_MAX];
+	uint8_t bytes[CONFIG_ADDRESS_MAX][16], external_ip[16] = { 0 };
+	int versions[CONFIG_ADDRESS_MAX], external;
 
 	memset(bytes, 0, sizeof(bytes));
 	for (unsigned int i = 0; i < c->media.n_addresses; i++) {
@@ -337,8 +337,9 @@ rules_addresses(const struct config *c, const struct config_draft *d, char *why,
 		              "%u lcores need as many media.addresses, there are %u: an address belongs to one core", c->media.lcores, c->media.n_addresses);
 	if (*c->media.gateway != '\0' && config_address_parse(c->media.gateway, NULL) == 0)
 		return REFUSE(media_gateway, "'%s' must be a numeric address, or empty", c->media.gateway);
-	if (strcmp(c->media.external_ip, "auto") != 0 && config_address_parse(c->media.external_ip, NULL) == 0)
-		return REFUSE(media_external_ip, "'%s' must be a numeric address, or auto", c->media.external_ip);
+	external = strcmp(c->media.external_ip, "auto") == 0 ? 0 : config_address_parse(c->media.external_ip, external_ip);
+	if (strcmp(c->media.external_ip, "auto") != 0 && (external == 0 || !address_is_unicast(external, external_ip)))
+		return REFUSE(media_external_ip, "'%s' must be a numeric unicast address, or auto", c->media.external_ip);
 	return SRS_OK;
 }
 

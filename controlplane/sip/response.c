@@ -17,6 +17,7 @@ static const struct {
 	{ 100, "Trying" },
 	{ 200, "OK" },
 	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
 	{ 403, "Forbidden" },
 	{ 404, "Not Found" },
 	{ 405, "Method Not Allowed" },

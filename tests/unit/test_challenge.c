@@ -248,6 +248,7 @@ an_invite_is_challenged_and_passes_with_the_password(void **state)
 
 	scene_start(&c, false);
 	assert_int_equal(ask(&c, "INVITE", ""), 401);
+	assert_non_null(strstr(c.p.received, "SIP/2.0 401 Unauthorized\r\n"));
 	assert_non_null(strstr(c.p.received, "WWW-Authenticate: Digest realm=\"" REALM "\", nonce=\""));
 	assert_non_null(strstr(c.p.received, "\", qop=\"auth\", algorithm=SHA-256\r\n"));
 	assert_null(strstr(c.p.received, "MD5"));

@@ -235,6 +235,9 @@ rules_across_values_hold(void **state)
 		{ "media:\n  device: a-name-that-is-too-long\n", "interface name" },
 		{ "media:\n  profile: pcap\n  device: /nonexistent.pcap\n", "readable pcap" },
 		{ "media:\n  external_ip: here\n", "or auto" },
+		{ "media:\n  external_ip: 0.0.0.0\n", "unicast" },	/* in SDP: a stream on hold */
+		{ "media:\n  external_ip: \"::\"\n", "unicast" },
+		{ "media:\n  external_ip: 224.0.0.1\n", "unicast" },
 		{ "sip:\n  message_bytes_max: 262144\n", "sip.body_bytes_max" },
 		{ "sip:\n  listen: [\"udp:127.0.0.1:5060\", \"udp:127.0.0.1:5060\"]\n", "twice" },
 		{ "sip:\n  listen: [\"tcp:0.0.0.0:8080\"]\n", "SIP over TCP" },
