@@ -28,6 +28,8 @@ struct catalog;
 SRS_MUST_CHECK enum srs_err catalog_start(struct catalog **out, const char *dir, char *why, size_t why_len);
 /** Drain, commit, join, close. Accepts NULL. */
 void catalog_stop(struct catalog *c);
+/** Bytes that the store of this process holds: its cache above all, which grows to its bound. @thread any */
+uint64_t catalog_memory_bytes(void);
 bool catalog_has_room(const struct catalog *c);
 uint32_t catalog_queue_len(const struct catalog *c);
 /** Transactions that failed and are tried again each second; not 0 and growing: the disk. @thread any */

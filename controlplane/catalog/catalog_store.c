@@ -366,3 +366,9 @@ catalog_store_interrupt(struct catalog_store *s, unsigned int *n)
 	*n = err ? 0 : (unsigned int)sqlite3_changes(s->db);
 	return err;
 }
+
+uint64_t
+catalog_memory_bytes(void)
+{
+	return (uint64_t)sqlite3_memory_used();
+}

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/catalog/catalog.h"
 #include "controlplane/rest/metrics.h"
 
 #define TYPE_JSON "application/json"
@@ -88,6 +89,8 @@ rest_page_metrics(struct rest_view *v, const struct rest_arguments *a)
 	heap = mallinfo2();
 	metrics_gauge(&m, "memory_in_use_bytes", "bytes of the heap in use", NULL,
 	              (double)heap.uordblks + (double)heap.hblkhd);
+	metrics_gauge(&m, "catalog_memory_bytes", "bytes of it that belong to the catalog: its cache grows to its bound", NULL,
+	              (double)catalog_memory_bytes());
 	metrics_gauge(&m, "sessions_limit", "limits.sessions_max", NULL, v->config->limits.sessions_max);
 	if (v->from->dataplane != NULL)
 		dataplane_counters(v->from->dataplane, metrics_counter, &m);
