@@ -295,7 +295,11 @@ rest_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 {
 	struct capstand *c = ctx;
 
-	if (q->what == REST_ASK_STUN)
+	if (q->what == REST_ASK_SRCS)
+		a->json = observatory_srcs_json(sip_observatory(c->sip), q->body, reactor_wall_ns(), &a->status);
+	else if (q->what == REST_ASK_REFUSALS)
+		a->json = observatory_refusals_json(sip_observatory(c->sip), q->body, &a->status);
+	else if (q->what == REST_ASK_STUN)
 		a->json = stun_json(c->stun, c->nat.configured.ip_version != 0 ? "media.external_ip is set" : "stun.server is not set");
 	else
 		sessions_answer(c->sessions, q, a);

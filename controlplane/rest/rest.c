@@ -1,5 +1,6 @@
 #include "controlplane/rest/rest.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <libwebsockets.h>
 #include <netinet/in.h>
@@ -263,6 +264,8 @@ static const struct {
 	{ "/stun-status", NULL, REST_ASK_STUN },
 	{ "/api/v1/sessions", NULL, REST_ASK_SESSIONS },
 	{ "/api/v1/recordings", rest_page_recordings, 0 },
+	{ "/api/v1/srcs", NULL, REST_ASK_SRCS },
+	{ "/api/v1/refusals", NULL, REST_ASK_REFUSALS },
 	{ "/api/sessions/stats", NULL, REST_ASK_SESSION_STATS },
 	{ "/api/resources/stats", rest_page_resources, 0 },
 	{ "/api/cache/stats", rest_page_cache, 0 },
@@ -320,11 +323,24 @@ host_is_ours(const struct rest *r, struct lws *wsi)
 	       strcasecmp(host, r->view.config->node.name) == 0;
 }
 
+/* As control reads it. Names and values that would be two lines are refused there: no filter is called so. */
+static void
+query_lines(const struct rest_arguments *a, char out[REST_BODY_MAX + 1])
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < a->n; i++)
+		used += (size_t)snprintf(out + used, REST_BODY_MAX + 1 - used, "%s=%s\n", a->rows[i].name, a->rows[i].value);
+}
+static_assert(REST_ARGUMENTS_MAX * (REST_ARGUMENT_MAX + 2) < REST_BODY_MAX, "a query fits a question");
+
 static int
 request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *path)
 {
 	static const char recording[] = "/api/v1/recordings/";
 	struct rest_arguments *a = calloc(1, sizeof(*a));
+	char query[REST_BODY_MAX + 1];
 	struct rest_reply reply;
 
 	if (a == NULL)
@@ -338,8 +354,9 @@ request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 		if (strcmp(path, routes[i].path) != 0)
 			continue;
 		if (routes[i].page == NULL) {
+			query_lines(a, query);
 			free(a);
-			return ask(r, wsi, visit, routes[i].what, "", "");
+			return ask(r, wsi, visit, routes[i].what, "", query);
 		}
 		reply = routes[i].page(&r->view, a);
 		free(a);

@@ -239,6 +239,31 @@ text_of(struct span bytes)
 	return text;
 }
 
+static void
+offer_observe(struct dialog *d, const struct offer *o)
+{
+	bool labels = true, sdes = false, dtls = false;
+
+	for (unsigned int i = 0; i < o->n_media; i++) {
+		const struct offer_media *m = &o->media[i];
+
+		if (m->port == 0)
+			continue;
+		labels = labels && m->label[0] != '\0';
+		sdes = sdes || offer_media_keying(m) == OFFER_KEYING_SDES;
+		dtls = dtls || offer_media_keying(m) == OFFER_KEYING_DTLS;
+	}
+	dialog_observe(d, OBSERVED_OFFERS);
+	if (!labels)
+		dialog_observe(d, OBSERVED_NO_LABEL);
+	if (sdes)
+		dialog_observe(d, OBSERVED_SDES);
+	if (dtls)
+		dialog_observe(d, OBSERVED_DTLS);
+	for (unsigned int i = 0; i < o->n_deviations; i++)
+		dialog_observe_rule(d, o->deviations[i].rule);
+}
+
 /* Keep the offer that all->offer was read from: its keys in secret memory, its text without them. */
 static enum srs_err
 offer_keep(struct session *s, const struct sip_request *req, struct span sdp)
@@ -260,6 +285,7 @@ offer_keep(struct session *s, const struct sip_request *req, struct span sdp)
 	s->offer_sdp = text;
 	free(s->offer_deviations);
 	s->offer_deviations = session_offer_deviations(&s->all->offer);
+	offer_observe(s->dialog, &s->all->offer);
 	return SRS_OK;
 }
 

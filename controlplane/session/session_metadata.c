@@ -105,6 +105,16 @@ elsewhere_of(const struct session *s, const struct metadata *m)
 static_assert(SESSION_RECORDINGS_MAX <= 16, "a bit of session_document.elsewhere for each");
 
 static void
+document_observe(const struct session *s, const struct metadata *m)
+{
+	dialog_observe_dialect(s->dialog, metadata_dialect_name(m->dialect));
+	if (m->partial)
+		dialog_observe(s->dialog, OBSERVED_PARTIAL);
+	for (unsigned int i = 0; i < m->n_deviations; i++)
+		dialog_observe_rule(s->dialog, m->deviations[i].rule);
+}
+
+static void
 document_apply(struct session *s, struct span xml, struct fate *f)
 {
 	const char *labels[OFFER_MEDIA_MAX];
@@ -120,6 +130,7 @@ document_apply(struct session *s, struct span xml, struct fate *f)
 	if (!m->partial)
 		metadata_check_labels(m, labels, labels_gather(s, labels));
 	s->n_deviations += m->n_deviations;
+	document_observe(s, m);
 	if (m->n_deviations != 0)
 		s->document.deviations = metadata_deviations_json(m);
 	f->err = metadata_apply(&s->metadata, m);	/* takes m */
@@ -157,12 +168,16 @@ session_metadata_take(struct session *s)
 	struct fate f = { .read = false };
 
 	session_document_free(&s->document);
+	dialog_observe(s->dialog, OBSERVED_DOCUMENTS);
 	s->document.version++;
 	s->document.elsewhere = 0;
 	raw_keep(s, xml);
 	document_apply(s, xml, &f);
 	if (f.err) {
 		session_count(s->all, SESSION_METADATA_BAD);
+		dialog_observe(s->dialog, OBSERVED_UNREAD);
+		dialog_observe_rule(s->dialog, f.read ? "a metadata document that does not apply to what is known" :
+		                    "a metadata document that cannot be read");
 		s->n_deviations++;
 		log_warn("session", "metadata_refused", "call_id=%s bytes=%zu err=%s", s->call_id, xml.len,
 		         srs_err_name(f.err));

@@ -240,6 +240,8 @@ sessions_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 		json = health_json(all);
 		break;
 	case REST_ASK_STUN:
+	case REST_ASK_SRCS:
+	case REST_ASK_REFUSALS:
 		break;		/* not ours */
 	case REST_ASK_COMMAND:
 		json = command_json(all, q, &a->status);

@@ -34,6 +34,27 @@ const char *dialog_call_id(const struct dialog *d) { return d->call_id; }
 const char *dialog_local_tag(const struct dialog *d) { return d->local_tag; }
 const char *dialog_remote_tag(const struct dialog *d) { return d->remote_tag; }
 
+void
+dialog_observe(struct dialog *d, enum observatory_fact fact)
+{
+	if (d != NULL)
+		observatory_count(d->sip->observatory, d->src, fact);
+}
+
+void
+dialog_observe_rule(struct dialog *d, const char *rule)
+{
+	if (d != NULL)
+		observatory_deviation(d->sip->observatory, d->src, rule);
+}
+
+void
+dialog_observe_dialect(struct dialog *d, const char *dialect)
+{
+	if (d != NULL)
+		observatory_dialect(d->sip->observatory, d->src, dialect);
+}
+
 static void
 arm(struct dialog *d, struct timer *t, uint64_t after_ms)
 {
@@ -282,6 +303,9 @@ dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, const c
 	dialog_offer_drop(d);
 	dialog_timer_release(d);
 	d->how = how;
+	if (how == DIALOG_END_NO_ACK || how == DIALOG_END_GONE || how == DIALOG_END_EXPIRED)
+		dialog_observe(d, how == DIALOG_END_NO_ACK ? OBSERVED_NO_ACK : how == DIALOG_END_GONE ? OBSERVED_GONE :
+		               OBSERVED_EXPIRED);
 	d->reason_cause = cause;
 	d->reason_text = strdup(text);
 	arm(d, &d->notice, 0);
@@ -384,6 +408,8 @@ dialog_accept(struct dialog *d, const char *sdp)
 	d->invite_pending = false;
 	d->state = DIALOG_ACCEPTED;
 	dialog_offer_stale(d);
+	if (!d->established)
+		dialog_observe(d, OBSERVED_CALLS);
 	d->established = true;
 	if (d->invite_target != NULL) {		/* RFC 6141 §4.7: the target moves with the 2xx */
 		free(d->remote_target);
@@ -520,6 +546,22 @@ dialog_create(struct sip *s, const struct message *m, const struct conn_path *fr
 	return d;
 }
 
+static void
+invite_observe(struct dialog *d, const struct sip_request *req)
+{
+	dialog_observe(d, OBSERVED_INVITES);
+	if (!req->require_siprec)
+		dialog_observe(d, OBSERVED_NO_REQUIRE);
+	if (!req->contact_sip_src)
+		dialog_observe(d, OBSERVED_NO_SRC_PARAMETER);
+	if (req->contact_bare_src)
+		dialog_observe(d, OBSERVED_BARE_SRC);
+	if (d->invite_asks.interval_s != 0)
+		dialog_observe(d, OBSERVED_TIMERS);
+	if (d->allows_update)
+		dialog_observe(d, OBSERVED_UPDATE);
+}
+
 void
 dialog_open(struct sip *s, const struct message *m, const struct conn_path *from, struct transaction *t,
             const struct dialog_opening *with)
@@ -539,6 +581,8 @@ dialog_open(struct sip *s, const struct message *m, const struct conn_path *from
 	dialog_hop_learn(d);
 	invite_take(d, m, t);
 	sip_request_view(d->sip, &view, m, from);
+	d->src = transaction_src(t);
+	invite_observe(d, &view.request);
 	view.request.replaced = with->replaced;
 	s->handlers.on_invite(s->ctx, d, &view.request);
 	sip_request_view_release(&view);
@@ -669,6 +713,7 @@ dialog_on_request(struct dialog *d, const struct message *m, const struct conn_p
 		return;
 	}
 	d->remote_cseq = m->cseq;
+	d->src = transaction_src(t);	/* another one when its row was given away */
 	dialog_heard(d, m);
 	d->path = *from;	/* the way to the peer, should it have moved */
 	if (bye)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "controlplane/reactor.h"
+#include "controlplane/sip/observatory.h"
 #include "lib/config.h"
 #include "lib/span.h"
 #include "lib/srs_err.h"
@@ -84,7 +85,8 @@ struct dialog_message {
 SRS_MUST_CHECK enum srs_err dialog_send(struct dialog *d, const struct dialog_message *m);
 /** Would dialog_send() take an offer now? */
 bool dialog_can_send(const struct dialog *d);
-/** As last heard in Allow and Accept. False while the peer never said. */
+/** As last heard in Allow and Accept. False while the peer never said; no snapshot is to be asked of who mishandled that,
+ * or whose profile says never. */
 bool dialog_can_update(const struct dialog *d);
 bool dialog_takes_snapshot_request(const struct dialog *d);
 
@@ -94,6 +96,11 @@ void *dialog_user(const struct dialog *d);
 const char *dialog_call_id(const struct dialog *d);
 const char *dialog_local_tag(const struct dialog *d);
 const char *dialog_remote_tag(const struct dialog *d);
+
+/** What the session layer saw of the client of this dialog; accepts NULL. @param rule,dialect  static text */
+void dialog_observe(struct dialog *d, enum observatory_fact fact);
+void dialog_observe_rule(struct dialog *d, const char *rule);
+void dialog_observe_dialect(struct dialog *d, const char *dialect);
 
 enum dialog_end { DIALOG_END_BYE, DIALOG_END_CANCELLED, DIALOG_END_LOCAL, DIALOG_END_NO_ACK, DIALOG_END_GONE,
                   DIALOG_END_EXPIRED };
@@ -142,6 +149,8 @@ unsigned int sip_n_dialogs(const struct sip *s);
 /** dialog_end() for each dialog: a clean stop. Run the loop until sip_n_dialogs() is 0, or for as long as you can wait;
  * sip_destroy() sends one last BYE to what is left. From then on new INVITEs get 503. */
 void sip_end_all(struct sip *s, unsigned int reason_cause, const char *reason_text);
+/** What recording clients do; lives as long as the stack. */
+const struct observatory *sip_observatory(const struct sip *s);
 /** Read certificates again (SIGHUP); calls and connections go on. A bad file is logged, and nothing changes. */
 void sip_reload(struct sip *s);
 /** The address that listener `i` (config order) is bound to; NULL behind the last. */

@@ -30,7 +30,8 @@ dialog_can_update(const struct dialog *d)
 bool
 dialog_takes_snapshot_request(const struct dialog *d)
 {
-	return d->accepts_request;
+	return d->accepts_request && sip_src_of(d->sip, &d->path, NULL)->snapshot != CONFIG_ASK_NEVER &&
+	       observatory_allows(d->sip->observatory, d->src, OBSERVATORY_SNAPSHOT, reactor_wall_ns());
 }
 
 bool
@@ -73,12 +74,24 @@ dialog_offer_release(struct dialog *d)
 	timer_release(&d->offer.due);
 }
 
+/* Did the peer take it? Nobody is blamed for a broken transport, for being busy, or for offers that cross. */
+static void
+outcome(struct dialog *d, enum observatory_switch which, unsigned int status)
+{
+	if (status < 300 || (status != 408 && status != 491 && status != 500 && status != 503))
+		observatory_outcome(d->sip->observatory, d->src, which, status < 300, reactor_wall_ns());
+}
+
 /* The last word on what is in hand. */
 static void
 finish(struct dialog *d, unsigned int status, struct span sdp)
 {
 	struct sip *s = d->sip;
 
+	if (!d->offer.has_sdp)
+		outcome(d, OBSERVATORY_SNAPSHOT, status);
+	else if (status >= 300 && status != 491 && status != 503)
+		dialog_observe(d, OBSERVED_OFFER_REFUSED);
 	dialog_offer_drop(d);
 	if (s->handlers.on_answer != NULL && d->state != DIALOG_ENDING && d->state != DIALOG_DEAD)
 		s->handlers.on_answer(s->ctx, d, status, sdp);
@@ -126,11 +139,13 @@ refresh_answered(struct dialog *d, unsigned int status, const struct message *m)
 	struct span sdp = status < 300 ? dialog_sdp_of(m) : span_of("", 0);
 
 	if (status < 300) {
+		outcome(d, OBSERVATORY_REFRESH, status);
 		if (sdp.len != 0 && s->handlers.on_answer != NULL)
 			s->handlers.on_answer(s->ctx, d, status, sdp);
 	} else if (is_worth_another(d, status, m) || status == 491) {
 		dialog_timer_retry(d, status == 491 ? glare_wait_ms() : 0);
 	} else {
+		outcome(d, OBSERVATORY_REFRESH, status);
 		dialog_timer_refused(d, status);
 	}
 	if (d->offer.in_hand)

@@ -189,7 +189,8 @@ decide(struct dialog *d, const struct timer_ask *a)
 	} else {
 		t->interval_s = 0;
 	}
-	if (t->we_refresh && sip_src_of(d->sip, &d->path, NULL)->refresh == CONFIG_ASK_NEVER)
+	if (t->we_refresh && (sip_src_of(d->sip, &d->path, NULL)->refresh == CONFIG_ASK_NEVER ||
+	                      !observatory_allows(d->sip->observatory, d->src, OBSERVATORY_REFRESH, reactor_wall_ns())))
 		t->interval_s = 0;	/* without the header in the 2xx there is no expiry (RFC 4028 §7.2) */
 }
 

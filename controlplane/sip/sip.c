@@ -167,6 +167,37 @@ sip_answer_text(struct sip *s, const char *head, const char *method, const struc
 	return text;
 }
 
+/* A refusal, for the observatory. That a call was cancelled, or offers crossed, is none. */
+static void
+refusal_keep(struct sip *s, uint32_t src, const struct observatory_refusal *r)
+{
+	struct observatory_refusal whole = *r;
+
+	whole.src = src;
+	if (r->rule == NULL)
+		whole.rule = "";
+	observatory_refused(s->observatory, &whole, reactor_wall_ns());
+}
+
+static bool
+is_refusal(const struct sip_answer *a)
+{
+	return a->status >= 400 && a->status != 487 && a->status != 491 && !a->expected;
+}
+
+/* Out of the head that each response has. */
+static const char *
+call_id_of(const char *head, char *out, size_t out_len)
+{
+	static const char name[] = "\r\nCall-ID: ";
+	const char *at = strstr(head, name);
+
+	if (at != NULL)
+		at += sizeof(name) - 1;
+	snprintf(out, out_len, "%.*s", at == NULL ? 0 : (int)strcspn(at, "\r"), at == NULL ? "" : at);
+	return out;
+}
+
 void
 sip_answer(struct sip *s, struct transaction *t, const char *method, const struct conn_path *from,
            const struct sip_answer *a)
@@ -176,7 +207,30 @@ sip_answer(struct sip *s, struct transaction *t, const char *method, const struc
 
 	if (a->status >= 400)
 		sip_count(s, SIP_REFUSED);
+	if (is_refusal(a)) {
+		char call_id[OBSERVATORY_TEXT_MAX];
+
+		refusal_keep(s, transaction_src(t), &(struct observatory_refusal){
+			.address = &from->remote, .method = method, .status = a->status, .rule = a->warning,
+			.call_id = call_id_of(transaction_head(t), call_id, sizeof(call_id)) });
+	}
 	transaction_respond(t, a->status, text, len);
+}
+
+/* Who sent this request? In a dialog the one whose dialog it is. */
+static uint32_t
+src_seen(struct sip *s, const struct message *m, const struct conn_path *from, const struct dialog *d)
+{
+	const char *identity, *agent = message_value(m, "User-Agent");
+	uint64_t now = reactor_wall_ns();
+	struct observatory_who who = { .address = &from->remote, .transport = from->transport };
+
+	if (d != NULL && observatory_hear(s->observatory, d->src, from->transport, now))
+		return d->src;
+	who.agent = agent[0] != '\0' ? agent : message_value(m, "Server");
+	who.src = sip_src_of(s, from, &identity);
+	who.identity = identity;
+	return observatory_see(s->observatory, &who, now);
 }
 
 /* Without a transaction: what is malformed, too large, or comes when the pool is empty. A retransmission is answered
@@ -190,6 +244,8 @@ answer_stateless(struct sip *s, const struct message *m, const struct conn_path 
 	size_t len = 0;
 
 	sip_count(s, SIP_REFUSED);
+	refusal_keep(s, src_seen(s, m, from, NULL), &(struct observatory_refusal){
+		.address = &from->remote, .method = m->method, .call_id = m->call_id, .status = a->status, .rule = a->warning });
 	snprintf(tag, sizeof(tag), "%016llx",
 	         (unsigned long long)(textmap_hash(&s->dialogs, m->call_id) ^ textmap_hash(&s->dialogs, m->branch)));
 	head = response_head(m, from, tag);
@@ -436,6 +492,7 @@ refused_by_challenge(struct sip *s, struct transaction *t, const struct message 
 	}
 	lines = challenge_lines(s->challenge, result == CHALLENGE_STALE);
 	sip_answer(s, t, m->method, from, &(struct sip_answer){ .status = lines == NULL ? 500 : 401, .lines = lines,
+		   .expected = lines != NULL && result != CHALLENGE_WRONG,
 		   .warning = lines == NULL ? "no challenge could be made" :
 		   result == CHALLENGE_WRONG ? "name, password or algorithm are not right, see sip.digest_users" :
 		   "a password is needed: answer the challenge" });
@@ -463,7 +520,8 @@ on_new_options(struct sip *s, const struct message *m, const struct conn_path *f
 {
 	struct sip_answer a = { .status = 200 };
 
-	(void)door_has_room(s, sip_src_of(s, from, NULL), &a);
+	if (!door_has_room(s, sip_src_of(s, from, NULL), &a))
+		a.expected = true;	/* a ping: nothing was to be recorded */
 	sip_answer(s, t, m->method, from, &a);
 }
 
@@ -545,6 +603,7 @@ on_new_request(struct sip *s, const struct message *m, const struct conn_path *f
 			         .warning = "too many transactions" });
 		return;
 	}
+	transaction_src_set(t, src_seen(s, m, from, d));
 	if (refused_by_form(s, t, m, from))
 		return;
 	if (strcmp(m->method, "CANCEL") == 0)
@@ -707,6 +766,8 @@ sip_create(struct sip **out, struct reactor *r, const struct config *c, const st
 	if (!err)
 		err = source_limit_create(&s->sources, SOURCE_LIMIT_SOURCES);
 	if (!err)
+		err = observatory_create(&s->observatory);
+	if (!err)
 		err = transactions_create(&s->transactions, r, s->conns, c->sip.transactions_max, c->sip.t1_ms);
 	if (err)
 		sip_destroy(s);
@@ -730,7 +791,14 @@ sip_destroy(struct sip *s)
 	resolver_destroy(s->resolver);
 	conn_set_destroy(s->conns);
 	source_limit_destroy(s->sources);
+	observatory_destroy(s->observatory);
 	free(s);
+}
+
+const struct observatory *
+sip_observatory(const struct sip *s)
+{
+	return s->observatory;
 }
 
 void

@@ -10,6 +10,7 @@
 #include "controlplane/sip/dialog.h"
 #include "controlplane/sip/dialog_timer.h"
 #include "controlplane/sip/message.h"
+#include "controlplane/sip/observatory.h"
 #include "controlplane/sip/replaces.h"
 #include "controlplane/sip/resolver.h"
 #include "controlplane/sip/textmap.h"
@@ -42,6 +43,7 @@ struct sip {
 	const struct nat *nat;		/* NULL: our addresses are what others use */
 	struct challenge *challenge;	/* NULL: nobody is asked for a password */
 	struct source_limit *sources;	/* how much each address asked */
+	struct observatory *observatory;
 	struct dialog *first_dialog;
 	struct dialog *dead;		/* freed by the reaper, never below a handler */
 	struct timer reaper;
@@ -62,6 +64,7 @@ struct sip_answer {
 	const char *warning;		/* refusals: text of Warning: 399 */
 	unsigned int retry_after_s;	/* 0: none */
 	const char *lines;		/* more header lines, or NULL */
+	bool expected;			/* above 400, and no refusal in earnest: a challenge */
 	const char *sdp;		/* or NULL */
 };
 /** @return malloc'ed text of the response, NULL: no memory */
@@ -150,6 +153,7 @@ struct dialog {
 	enum dialog_end how;
 	unsigned int reason_cause;
 	char *reason_text;
+	uint32_t src;				/* whose row in the observatory */
 	void *user;
 };
 

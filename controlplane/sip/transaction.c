@@ -33,6 +33,7 @@ struct transaction {
 	struct timer retransmit, deadline;
 	uint32_t interval_ms;
 	bool broken;			/* an action could not send */
+	uint32_t src;			/* servers: of the observatory */
 	struct transaction_user user;
 };
 
@@ -604,6 +605,7 @@ pool_take(struct transactions *ts, enum transaction_kind kind, enum transaction_
 	t->interval_ms = ts->t1_ms;
 	t->sent = NULL;
 	t->sent_len = 0;
+	t->src = 0;
 	t->user = (struct transaction_user){ 0 };
 	return t;
 }
@@ -685,6 +687,18 @@ transaction_respond(struct transaction *t, unsigned int status, char *text, size
 	t->sent = text;
 	t->sent_len = len;
 	step(t, event, NULL);
+}
+
+void
+transaction_src_set(struct transaction *t, uint32_t src)
+{
+	t->src = src;
+}
+
+uint32_t
+transaction_src(const struct transaction *t)
+{
+	return t->src;
 }
 
 const char *

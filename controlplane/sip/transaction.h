@@ -72,6 +72,9 @@ SRS_MUST_CHECK enum srs_err transaction_accept(struct transaction **out, struct 
                                                const struct message *m, const struct conn_path *from, char *head);
 /** Pass a response down. @param text malloc'ed, taken over; NULL is no memory: then the peer's retransmission asks again */
 void transaction_respond(struct transaction *t, unsigned int status, char *text, size_t len);
+/** Which client's row in the observatory it belongs to. */
+void transaction_src_set(struct transaction *t, uint32_t src);
+uint32_t transaction_src(const struct transaction *t);
 const char *transaction_head(const struct transaction *t);	/* of responses */
 bool transaction_is_answered(const struct transaction *t);	/* finally */
 

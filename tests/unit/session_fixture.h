@@ -74,6 +74,11 @@ dialog_send(struct dialog *d, const struct dialog_message *m)
 	(void)snprintf(sent_body, sizeof(sent_body), "%.*s", (int)m->body.len, (const char *)m->body.bytes);
 	return SRS_OK;
 }
+static unsigned int observed[OBSERVED_N];
+static char observed_rule[128], observed_dialect[32];
+void dialog_observe(struct dialog *d, enum observatory_fact fact) { observed[fact]++; }
+void dialog_observe_rule(struct dialog *d, const char *rule) { (void)snprintf(observed_rule, sizeof(observed_rule), "%s", rule); }
+void dialog_observe_dialect(struct dialog *d, const char *dialect) { (void)snprintf(observed_dialect, sizeof(observed_dialect), "%s", dialect); }
 static unsigned int n_asked;
 void dialog_probe(struct dialog *d) { n_asked++; }
 bool dialog_can_send(const struct dialog *d) { return refuse_message == SRS_OK; }
