@@ -100,7 +100,7 @@ participant_session_find(const struct metadata *m, const char *participant, cons
 	return NULL;
 }
 
-/* ---- merging a partial document (RFC 7865 §6.1): texts move, what it does not mention stays ---- */
+/* ---- merging a partial document (RFC 7865 §5.1.2, 7866 §9.1): texts move, what it does not mention stays ---- */
 
 static void
 move_text(char **to, char **from)

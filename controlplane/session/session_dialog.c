@@ -455,7 +455,7 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 	return 200;
 }
 
-/* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2.1): part of the call as much as telephone-events. */
+/* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2): part of the call as much as telephone-events. */
 static bool
 is_digits(const struct sip_request *req)
 {

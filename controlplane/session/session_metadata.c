@@ -209,5 +209,5 @@ session_cs_is_over(const struct session *s, const char *cs_id)
 		if (strncmp(cs->id, cs_id, SESSION_CS_ID_MAX - 1) == 0)
 			return time_is_set(&cs->stop) || time_is_set(&cs->disassociated);
 	}
-	return true;	/* a complete document that no longer has it (RFC 7865 §6.1) */
+	return true;	/* a complete document that no longer has it (RFC 7866 §9.1) */
 }

@@ -617,7 +617,7 @@ message_parse(struct message *m, struct span bytes, bool datagram)
 		if (!status_line_read(m, line))
 			return SRS_ERR_INVALID;
 	} else {
-		/* blanks around the request line are faults (RFC 4475 §3.1.2.6-8), and text_put trimmed them */
+		/* blanks around the request line are faults (RFC 4475 §3.1.2.8-10), and text_put trimmed them */
 		if (first.len != 0 && (is_blank(first.bytes[0]) || is_blank(first.bytes[first.len - 1])))
 			refuse(m, 400, "blanks around the request line");
 		if (!request_line_read(m, line))
