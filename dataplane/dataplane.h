@@ -121,6 +121,7 @@ struct stream_spec {
 	bool dtls;			/* DTLS records of its source come back as EVENT_STREAM_PUNTED */
 	bool report;			/* send receiver reports: to where packets come from, as soon as some do; secure
 					 * streams with keys->ours only. Like the two above, for life */
+	uint16_t rtcp_to;		/* where reports go until RTCP was heard: the port of a=rtcp; 0: the one beside RTP's */
 	uint32_t clock_hz;		/* of the payload, for the jitter in reports; 0: 8000 */
 	const struct stream_keys *keys;	/* with `secure`; NULL: dataplane_stream_rekey() follows. Borrowed for the call */
 };
@@ -139,7 +140,7 @@ bool dataplane_takes_suite(struct dataplane *dp, enum srtp_suite suite);
 /** @return LIMIT (streams_max, ring) , STATE (port in use) */
 SRS_MUST_CHECK enum srs_err dataplane_stream_add(struct dataplane *dp, const struct stream_spec *spec,
                                                  uint64_t cookie, uint32_t *stream);
-/** New source or inactive flag. Keys have their own call, and a stream stays `secure`, or plain, for life: where a re-offer
+/** New source, RTCP port or inactive flag. Keys have their own call, and a stream stays `secure`, or plain, for life: where a re-offer
  * changes that, it is another stream. -> EVENT_STREAM_UPDATED */
 SRS_MUST_CHECK enum srs_err dataplane_stream_update(struct dataplane *dp, uint32_t stream,
                                                     const struct stream_spec *spec, uint64_t cookie);

@@ -254,7 +254,8 @@ compound_write(uint8_t *at, struct reports *r, struct stream *s, const struct re
 }
 static_assert((2 + REPORT_CNAME_SIZE + 2) % 4 == 0, "the end of the SDES items fills a word");
 
-/* Where their RTCP comes from; else beside their RTP. @rfc 3550 §11, 5761 §5.1, 4961 */
+/* Where their RTCP comes from; else where they said that they want it, or beside their RTP. @rfc 3550 §11, 3605 §2.1,
+ * 5761 §5.1, 4961 */
 static bool
 destination(const struct stream *s, struct media_address *to)
 {
@@ -262,7 +263,7 @@ destination(const struct stream *s, struct media_address *to)
 	if (to->ip_version == 0 || s->report.link.len == 0)
 		return false;
 	if (s->report.rtcp_from.ip_version == 0 && s->rtcp_port != 0)
-		to->udp_port++;
+		to->udp_port = s->report.port != 0 ? s->report.port : (uint16_t)(to->udp_port + 1);
 	return to->udp_port != 0;
 }
 

@@ -75,6 +75,7 @@ stream_pool_destroy(struct stream_pool *pool)
 static void
 source_take(struct stream *s, const struct stream_spec *spec)
 {
+	s->report.port = spec->rtcp_to;
 	s->flags = (uint8_t)((spec->inactive ? STREAM_F_INACTIVE : 0) | (s->flags & FLAGS_OF_LIFE));
 	memset(s->source_ip, 0, sizeof(s->source_ip));
 	s->source_version = 0;

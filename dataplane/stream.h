@@ -36,6 +36,7 @@ struct stream_report {
 	uint32_t slot;
 	uint32_t ssrc;		/* ours */
 	uint32_t clock_hz;
+	uint16_t port;		/* where they want RTCP; 0: beside RTP */
 	uint32_t index;		/* SRTCP's last: never twice under a key, so it is never turned back */
 	bool waits;		/* in the wheel */
 	bool first;		/* of the stream: half an interval, RFC 3550 §6.2 */

@@ -57,7 +57,7 @@ put_codecs(struct answer_writer *w, const struct offer_media *m)
 static bool
 is_inactive(const struct offer_media *m, const struct answer_media *d)
 {
-	return d->inactive || m->direction == OFFER_INACTIVE || m->direction == OFFER_RECVONLY;
+	return d->inactive || (!d->asks && (m->direction == OFFER_INACTIVE || m->direction == OFFER_RECVONLY));
 }
 
 /* RFC 4568 §5.1.2: one line, with the tag of the one that was chosen and a key of our own. */

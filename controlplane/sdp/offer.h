@@ -122,7 +122,8 @@ struct answer_media {
 	char ip[48];		/* the address in our c= line (external_ip may differ from the lcore's) */
 	uint16_t port;
 	uint16_t rtcp_port;	/* 0: muxed */
-	bool inactive;		/* ours; else recvonly (or inactive when the offer says so) */
+	bool inactive;		/* ours; else recvonly */
+	bool asks;		/* in an offer of ours, whatever theirs said; in an answer what they do not send is inactive */
 	/* Of a secure m-line one of the two, borrowed; one that has neither is written as refused. */
 	struct {
 		const char *tag;		/* of the chosen a=crypto line, as offered */

@@ -344,6 +344,12 @@ media_text(const struct media *m, const struct media_port *port, bool beyond, ch
 		ip[0] = '\0';
 }
 
+uint8_t
+media_ip_version(const struct media *m, const struct media_port *port)
+{
+	return m->hosts[port->address_i].place.address.ip_version;
+}
+
 uint32_t
 media_pairs_free(struct media *m)
 {

@@ -47,6 +47,9 @@ void media_nat_set(struct media *m, const struct nat *nat);
 void media_text(const struct media *m, const struct media_port *port, bool beyond, char *ip, size_t ip_len,
                 uint8_t *ip_version);
 
+/** Of the address that packets come to. */
+uint8_t media_ip_version(const struct media *m, const struct media_port *port);
+
 /** Even/odd pairs that can be taken now, over all addresses. */
 uint32_t media_pairs_free(struct media *m);
 

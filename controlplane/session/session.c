@@ -96,7 +96,7 @@ session_send_answer(struct session *s)
 	char *whole = NULL;
 
 	s->answer_due = s->rekey_refused = false;
-	if (obstacle == NULL && session_answer_make(s, &whole))
+	if (obstacle == NULL && session_answer_make(s, PURPOSE_ANSWER, &whole))
 		obstacle = "The answer could not be written, offer fewer m-lines or formats";
 	if (obstacle != NULL) {
 		session_refuse_answer(s, obstacle);
@@ -235,14 +235,14 @@ session_apply_offer(struct session *s)
 	session_streams_apply(s, &s->all->offer);
 }
 
-/* RFC 3264 §8, MX-02: the same description, the same version, is our offer. It is written anew, since no key is kept in
- * a text. */
+/* MX-02: our description is our offer; on the same terms it has the same version (RFC 3264 §8). A client that holds may
+ * want to resume by this, so what it does not send is asked for again. Written anew, since no key is kept in a text. */
 static void
 session_send_description(struct session *s)
 {
 	char *whole = NULL;
 
-	if (session_answer_make(s, &whole)) {
+	if (session_answer_make(s, PURPOSE_OFFER, &whole)) {
 		dialog_refuse(s->dialog, &(struct sip_refusal){
 			.status = 500, .warning = "The session could not be described, offer its streams",
 		});

@@ -446,7 +446,7 @@ session_update(struct session *s, const struct sip_request *req, char **sdp)
 	if (offer_keep(s, req, s->all->body.sdp->bytes))
 		return 500;
 	(void)session_dispatch(s, EV_OFFER);
-	if (session_answer_make(s, sdp))
+	if (session_answer_make(s, PURPOSE_ANSWER, sdp))
 		return 500;
 	s->reoffer_mono_ns = 0;
 	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(*sdp));
@@ -527,7 +527,8 @@ on_describe(void *ctx, struct dialog *d)
 	char *whole = NULL;
 
 	(void)ctx;
-	if (s == NULL || s->answer_due || session_edge_of(s->state, EV_DESCRIBE) == NULL || session_answer_make(s, &whole))
+	if (s == NULL || s->answer_due || session_edge_of(s->state, EV_DESCRIBE) == NULL ||
+	    session_answer_make(s, PURPOSE_REFRESH, &whole))
 		return NULL;
 	return whole;
 }

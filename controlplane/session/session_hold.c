@@ -130,7 +130,7 @@ reoffer(struct session *s)
 	    session_edge_of(s->state, EV_DESCRIBE) == NULL)
 		return;
 	/* asked first: a description that is not sent would leave a gap in the versions (RFC 3264 §8) */
-	if (!dialog_can_send(s->dialog) || session_answer_make(s, &whole))
+	if (!dialog_can_send(s->dialog) || session_answer_make(s, PURPOSE_OFFER, &whole))
 		return;
 	err = dialog_send(s->dialog, &(struct dialog_message){ .sdp = whole });
 	session_text_wipe(whole);

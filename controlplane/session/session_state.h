@@ -23,7 +23,7 @@ enum session_state {
 	SESSION_OFFERED,	/* INVITE admitted; recordings are being opened */
 	SESSION_ARMED,		/* ports are being armed */
 	SESSION_RECORDING,
-	SESSION_PAUSED,		/* every stream is on hold by the offer */
+	SESSION_PAUSED,		/* nothing is recorded: by command, or no stream is left that may send */
 	SESSION_DRAINING,	/* the dialog is over; streams go, recordings are sealed */
 	SESSION_SEALED,
 	SESSION_FAILED,		/* never answered with 200; what was opened is sealed too */
@@ -128,6 +128,7 @@ struct session_stream {
 	char label[OFFER_TEXT_MAX], mid[OFFER_TEXT_MAX];
 	unsigned int mline;
 	struct media_address source;
+	uint16_t rtcp_to;	/* a=rtcp; 0: none */
 	bool latch, inactive;
 	uint32_t clock_hz;	/* of the m-line's first format: our reports measure jitter in it */
 	enum offer_keying protection;
@@ -343,9 +344,15 @@ unsigned int session_streams_n(const struct session *s);
 bool session_streams_held(const struct session *s);
 bool session_streams_rekeying(const struct session *s);
 void session_stream_on_event(struct session *s, unsigned int i, const struct dataplane_event *e);
-/** Write the answer to s->offer_sdp; the version goes up only on change. s->answer_sdp keeps it without keys.
- * @param whole  malloc'd, with keys: session_text_wipe() it */
-SRS_MUST_CHECK enum srs_err session_answer_make(struct session *s, char **whole);
+/* What a description of ours is for. */
+enum session_purpose {
+	PURPOSE_ANSWER,		/* to s->offer_sdp: what it does not send is inactive (RFC 3264 §6.1) */
+	PURPOSE_OFFER,		/* recvonly unless we pause: the client says in its answer what it sends */
+	PURPOSE_REFRESH,	/* as it is */
+};
+/** Write our description of the m-lines of s->offer_sdp; the version goes up only on change. s->answer_sdp keeps it
+ * without keys. @param whole  malloc'd, with keys: session_text_wipe() it */
+SRS_MUST_CHECK enum srs_err session_answer_make(struct session *s, enum session_purpose purpose, char **whole);
 
 /* ---- session_documents.c ---- */
 /** A document into each open recording (or one of them). Secrets are struck out of a copy first. */

@@ -67,6 +67,7 @@ stream_spec_fill(const struct session_stream *st, struct stream_spec *spec)
 		.secure = st->protection != OFFER_KEYING_NONE,
 		.dtls = st->protection == OFFER_KEYING_DTLS,
 		.report = true,	/* RFC 7866 §8.1.1 */
+		.rtcp_to = st->rtcp_to,
 		.clock_hz = st->clock_hz,
 	};
 }
@@ -94,12 +95,15 @@ number_take(struct session_recording *r, uint8_t *number)
 	return SRS_OK;
 }
 
+/* What a later offer leaves out is not taken back: by its label metadata finds the stream (OpenSIPS, jambonz). */
 static void
 stream_describe_mline(struct session_stream *st, const struct offer_media *m, unsigned int mline)
 {
 	st->mline = mline;
-	(void)snprintf(st->label, sizeof(st->label), "%s", m->label);
-	(void)snprintf(st->mid, sizeof(st->mid), "%s", m->mid);
+	if (m->label[0] != '\0')
+		(void)snprintf(st->label, sizeof(st->label), "%s", m->label);
+	if (m->mid[0] != '\0')
+		(void)snprintf(st->mid, sizeof(st->mid), "%s", m->mid);
 }
 
 /* The keys of its m-line become the stream's, with one of ours beside them. */
@@ -143,6 +147,7 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 	st->inactive = mline_is_inactive(m);
 	st->protection = offer_media_keying(m);
 	st->clock_hz = mline_clock_hz(m);
+	st->rtcp_to = m->rtcp_port;
 	if (st->protection == OFFER_KEYING_SDES) {
 		err = stream_take_keys(s, st);
 		if (err)
@@ -200,10 +205,11 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 /* Our port cannot stay when its family or its lone RTCP port no longer fits, or when plain becomes SRTP or the other way
  * round: nothing that comes late may be taken for the other. */
 static bool
-stream_must_move(const struct session_stream *st, const struct offer_media *m)
+stream_must_move(const struct session *s, const struct session_stream *st, const struct offer_media *m)
 {
-	bool family = st->source.ip_version != 0 && m->address.ip_version != 0 &&
-	              st->source.ip_version != m->address.ip_version;
+	/* 0.0.0.0 is how a hold was written once, also by who speaks IPv6 (RFC 3264 §8.4): it moves nothing */
+	bool family = m->address.ip_version != 0 && !m->address.unspecified &&
+	              m->address.ip_version != media_ip_version(s->all->floor.media, &st->port);
 
 	return family || (st->port.rtcp_port == 0 && !m->rtcp_mux) || st->protection != offer_media_keying(m);
 }
@@ -264,9 +270,11 @@ stream_resource(struct session *s, struct session_stream *st, const struct offer
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
 	st->clock_hz = mline_clock_hz(m);
+	st->rtcp_to = m->rtcp_port;
 	asked_for = s->answering && st->inactive == ((s->holds & SESSION_HOLD_PAUSE) != 0);
 	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
-	    before.inactive == st->inactive && before.clock_hz == st->clock_hz)
+	    before.inactive == st->inactive && before.clock_hz == st->clock_hz &&
+	    before.rtcp_to == st->rtcp_to)
 		return SRS_OK;
 	if (before.inactive != st->inactive && !asked_for)
 		session_hold_note(s, st);
@@ -312,7 +320,7 @@ session_streams_apply(struct session *s, const struct offer *o)
 		const struct offer_media *m = &o->media[i];
 		int k = of_mline[i];
 
-		if (k != BINDING_NONE && session_mline_recordable(s, m, i) && !stream_must_move(live[k], m))
+		if (k != BINDING_NONE && session_mline_recordable(s, m, i) && !stream_must_move(s, live[k], m))
 			kept[k] = true;
 	}
 	for (unsigned int k = 0; k < n; k++)
@@ -412,18 +420,13 @@ session_streams_n(const struct session *s)
 bool
 session_streams_held(const struct session *s)
 {
-	unsigned int n = 0;
-
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct session_stream *st = s->streams[i];
 
-		if (st == NULL || st->doomed || st->state == STREAM_REMOVING)
-			continue;
-		if (!st->inactive)
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && !st->inactive)
 			return false;
-		n++;
 	}
-	return n != 0;
+	return true;
 }
 
 bool
@@ -521,7 +524,7 @@ session_stream_on_event(struct session *s, unsigned int i, const struct dataplan
 /* ---- the answer ---- */
 
 static void
-decide(struct session *s, const struct offer *o)
+decide(struct session *s, const struct offer *o, enum session_purpose purpose)
 {
 	struct answer_media *decided = s->all->decided;
 
@@ -537,7 +540,8 @@ decide(struct session *s, const struct offer *o)
 		media_text(s->all->floor.media, &st->port, s->beyond_nat, d->ip, sizeof(d->ip), &d->ip_version);
 		d->port = st->port.udp_port;
 		d->rtcp_port = st->port.rtcp_port;
-		d->inactive = (s->holds & SESSION_HOLD_PAUSE) != 0;	/* what the offer holds is inactive anyway */
+		d->asks = purpose != PURPOSE_ANSWER;
+		d->inactive = (s->holds & SESSION_HOLD_PAUSE) != 0 || (purpose == PURPOSE_REFRESH && st->inactive);
 		if (st->protection == OFFER_KEYING_SDES) {
 			d->sdes.tag = st->keying->tag;
 			d->sdes.ours = &st->keying->keys.ours;
@@ -590,7 +594,7 @@ answer_texts(struct session *s, uint64_t version, char **whole, char **struck)
 }
 
 enum srs_err
-session_answer_make(struct session *s, char **whole)
+session_answer_make(struct session *s, enum session_purpose purpose, char **whole)
 {
 	const char *why;
 	char *struck;
@@ -599,7 +603,7 @@ session_answer_make(struct session *s, char **whole)
 	*whole = NULL;
 	if (err)
 		return err;
-	decide(s, &s->all->offer);
+	decide(s, &s->all->offer, purpose);
 	err = answer_texts(s, s->sdp_version, whole, &struck);
 	if (err)
 		return err;

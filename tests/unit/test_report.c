@@ -225,6 +225,28 @@ a_report_says_what_was_heard_and_goes_to_where_it_came_from(void **state)
 	drive_free(d);
 }
 
+/* a=rtcp: the port that they name for it, until they were heard; and the new one, when they move it. @rfc 3605 §2.1 */
+static void
+a_report_goes_where_they_want_rtcp(void **state)
+{
+	struct drive *d = drive_make();
+	struct stream_spec spec = reported(px_recording(&d->px, 1), 1, 20000);
+	uint32_t stream;
+
+	spec.rtcp_port = 20001;
+	spec.rtcp_to = 4321;
+	stream = px_stream(&d->px, &spec);
+	spec.rtcp_to = 4323;
+	take_over(d);
+	hear_rtp(d, 0.1, 20000, SSRC, 1);
+	next_report(d);
+	assert_int_equal(parsed(d, PEER).udp_port, 4321);
+	assert_int_equal(dataplane_stream_update(d->px.dp, stream, &spec, 1), SRS_OK);
+	next_report(d);
+	assert_int_equal(parsed(d, PEER).udp_port, 4323);
+	drive_free(d);
+}
+
 static void
 reports_come_each_five_seconds_on_average_and_never_in_step(void **state)
 {
@@ -589,6 +611,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_says_what_was_heard_and_goes_to_where_it_came_from),
+		cmocka_unit_test(a_report_goes_where_they_want_rtcp),
 		cmocka_unit_test(reports_come_each_five_seconds_on_average_and_never_in_step),
 		cmocka_unit_test(jitter_is_that_of_rfc_3550),
 		cmocka_unit_test(nothing_is_sent_before_a_packet_came_nor_after_the_stream_left),

@@ -1,0 +1,115 @@
+/* Streams through later offers: what no answer shows. Answers have golden files: test_session_offers.c. */
+#include "session_fixture.h"
+
+#define BARE(port) "m=audio " port " RTP/AVP 0 8\r\na=sendonly\r\na=rtcp-mux\r\n"
+#define HELD SDP_HEAD MLINE("4000", "inactive", "1") MLINE("4002", "inactive", "2")
+
+/* By its label metadata finds a stream: who leaves it out later takes no name away. */
+static void
+a_label_that_is_left_out_stays_with_its_stream(void **state)
+{
+	struct fixture *f = *state;
+
+	call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	reinvite(f, sdp_of(SDP_HEAD BARE("4000") BARE("4002"), 2), NULL);
+	assert_int_equal(n_added, 2);
+	assert_null(strstr(accepted_sdp, "a=label"));
+	assert_non_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "\"label\":\"1\",\"mline\":0"));
+	assert_non_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "\"participants\":[\"p-bob\"]"));
+	call_end(f);
+}
+
+/* RFC 3605: our reports go there, also when it changes in mid-call. */
+static void
+where_rtcp_is_wanted_reaches_the_data_plane(void **state)
+{
+	struct fixture *f = *state;
+
+	call_begin(f, sdp_of(SDP_HEAD MLINE("4000", "sendonly", "1") "a=rtcp:4321\r\n", 1), NULL);
+	assert_int_equal(last_spec.rtcp_to, 4321);
+	reinvite(f, sdp_of(SDP_HEAD MLINE("4000", "sendonly", "1") "a=rtcp:4323 IN IP4 192.0.2.9\r\n", 2), NULL);
+	assert_int_equal(n_updates, 1);
+	assert_int_equal(last_spec.rtcp_to, 4323);
+	reinvite(f, sdp_of(SDP_HEAD MLINE("4000", "sendonly", "1"), 3), NULL);
+	assert_int_equal(last_spec.rtcp_to, 0);
+	assert_int_equal(n_added, 1);
+	call_end(f);
+}
+
+/* A call without a stream, or with port 0 everywhere, is one of which nothing is recorded: nor are its digits. */
+static void
+without_a_stream_digits_are_hidden_too(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	const char *warning;
+	char *sdp;
+
+	reinvite(f, sdp_of(SDP_HEAD MLINE("0", "sendonly", "1") MLINE("0", "sendonly", "2"), 2), NULL);
+	assert_int_equal(s->state, SESSION_PAUSED);
+	assert_int_equal(live_streams, 0);
+	n_notes = 0;
+	request_of(f, "Signal=5\r\n", NULL);
+	f->request.content_type = "application/dtmf-relay";
+	assert_int_equal(body(f, "INFO", &sdp, &warning), 200);
+	assert_int_equal(n_notes, 1);
+	assert_int_equal(notes[0].kind, REEL_FRAME_MARK);
+	reinvite(f, sdp_of(TWO_STREAMS, 3), NULL);
+	assert_int_equal(s->state, SESSION_RECORDING);
+	call_end(f);
+}
+
+/* While we pause it, a client that refreshes its session says inactive: its own state, and no wish. A resume asks for media
+ * again, and what the client answers holds, also in our own refresh. */
+static void
+a_client_that_repeats_our_pause_can_be_resumed(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	const char *why;
+	char *again;
+
+	assert_int_equal(session_command(s, "pause", "{}", &why), 200);
+	session_settle(s);
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text(sdp_of(HELD, 2)));
+	reinvite(f, sdp_of(HELD, 2), NULL);
+	assert_int_equal(session_command(s, "resume", "{}", &why), 200);
+	session_settle(s);
+	assert_null(strstr(sent_sdp, "a=inactive"));
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text(sdp_of(TWO_STREAMS, 3)));
+	assert_int_equal(s->state, SESSION_RECORDING);
+	again = sessions_handlers()->on_describe(f->all, &f->dialog);
+	assert_string_equal(again, sent_sdp);
+	free(again);
+	run(f);
+	call_end(f);
+}
+
+/* Our refresh of a held call changes nothing (RFC 4028 §7.4): the same description, the same version. */
+static void
+our_refresh_repeats_what_holds(void **state)
+{
+	struct fixture *f = *state;
+	char *again;
+
+	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	reinvite(f, sdp_of(SDP_HEAD MLINE("4000", "inactive", "1") MLINE("4002", "sendonly", "2"), 2), NULL);
+	again = sessions_handlers()->on_describe(f->all, &f->dialog);
+	assert_string_equal(again, accepted_sdp);
+	free(again);
+	call_end(f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_label_that_is_left_out_stays_with_its_stream),
+		CASE(where_rtcp_is_wanted_reaches_the_data_plane),
+		CASE(without_a_stream_digits_are_hidden_too),
+		CASE(a_client_that_repeats_our_pause_can_be_resumed),
+		CASE(our_refresh_repeats_what_holds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
