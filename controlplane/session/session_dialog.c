@@ -117,7 +117,8 @@ mlines_judge(struct mlines *out, struct sessions *all, const struct session *s, 
 		if (!session_mline_is_candidate(m))
 			continue;
 		obstacle = session_mline_obstacle(all, p, m);
-		if (obstacle == NULL && s != NULL && !media_has(all->floor.media, s->lcore_i, m->address.ip_version))
+		if (obstacle == NULL && s != NULL && !m->address.unspecified &&
+		    !media_has(all->floor.media, s->lcore_i, m->address.ip_version))
 			obstacle = no_address;
 		if (obstacle == NULL && out->n_recordable++ == 0)
 			out->ip_version = m->address.ip_version;

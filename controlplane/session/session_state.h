@@ -130,6 +130,7 @@ struct session_stream {
 	struct media_address source;
 	uint16_t rtcp_to;	/* a=rtcp; 0: none */
 	bool latch, inactive;
+	bool held;		/* by the client itself, as the recording has it */
 	uint32_t clock_hz;	/* of the m-line's first format: our reports measure jitter in it */
 	enum offer_keying protection;
 	struct session_keying *keying;	/* with SDES; with DTLS keys that the data plane has not taken yet */

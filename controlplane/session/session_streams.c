@@ -144,7 +144,7 @@ stream_begin(struct session *s, struct session_stream *st, const struct offer_me
 		return SRS_ERR_STATE;
 	st->recording->n_bound++;
 	mline_source(s, m, &st->source, &st->latch);
-	st->inactive = mline_is_inactive(m);
+	st->inactive = st->held = mline_is_inactive(m);
 	st->protection = offer_media_keying(m);
 	st->clock_hz = mline_clock_hz(m);
 	st->rtcp_to = m->rtcp_port;
@@ -260,24 +260,33 @@ stream_replace(struct session *s, struct session_stream *st, const struct offer_
 	stream_add(s, m, mline);
 }
 
+/* What it does as we asked for is no hold of its own, and no release: neither when we pause it, nor behind that. */
+static void
+stream_note_hold(struct session *s, struct session_stream *st)
+{
+	bool paused = s->answering && (s->holds & SESSION_HOLD_PAUSE) != 0;
+
+	if (st->held == st->inactive || (paused && st->inactive))
+		return;
+	st->held = st->inactive;
+	session_hold_note(s, st);
+}
+
 static enum srs_err
 stream_resource(struct session *s, struct session_stream *st, const struct offer_media *m)
 {
 	struct session_stream before = *st;
 	struct stream_spec spec;
-	bool asked_for;		/* by us, in the offer that is answered */
 
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
 	st->clock_hz = mline_clock_hz(m);
 	st->rtcp_to = m->rtcp_port;
-	asked_for = s->answering && st->inactive == ((s->holds & SESSION_HOLD_PAUSE) != 0);
 	if (memcmp(&before.source, &st->source, sizeof(st->source)) == 0 && before.latch == st->latch &&
 	    before.inactive == st->inactive && before.clock_hz == st->clock_hz &&
 	    before.rtcp_to == st->rtcp_to)
 		return SRS_OK;
-	if (before.inactive != st->inactive && !asked_for)
-		session_hold_note(s, st);
+	stream_note_hold(s, st);
 	stream_spec_fill(st, &spec);
 	return dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
 	                               session_cookie(s, COOKIE_STREAM, st->i));

@@ -180,12 +180,13 @@ event_post(enum dataplane_event_kind kind, enum srs_err err, uint64_t cookie, ui
 }
 
 static unsigned int n_media_addresses = 1;	/* the second is IPv6, of the same lcore */
+static bool only_ip6;
 unsigned int dataplane_n_addresses(const struct dataplane *dp) { return n_media_addresses; }
 void
 dataplane_place(const struct dataplane *dp, unsigned int address_i, struct dataplane_place *out)
 {
 	*out = (struct dataplane_place){ .address = { .ip_version = 4, .ip = { 198, 18, 254, 2 } } };
-	if (address_i == 1)
+	if (address_i == 1 || only_ip6)
 		out->address = (struct media_address){ .ip_version = 6, .ip = { 0x20, 0x01, 0x0d, 0xb8, [15] = 2 } };
 }
 void

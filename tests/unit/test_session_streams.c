@@ -85,6 +85,40 @@ a_client_that_repeats_our_pause_can_be_resumed(void **state)
 	call_end(f);
 }
 
+static unsigned int
+n_events_named(const char *name)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_notes; i++)
+		n += notes[i].kind == REEL_FRAME_EVENT && strstr(notes[i].text, name) != NULL;
+	return n;
+}
+
+/* A client that holds, is paused meanwhile, and lets go with its answer to our resume: its hold has an end in the recording,
+ * and our pause is not taken for another one. */
+static void
+each_hold_of_the_client_has_its_end_in_the_recording(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
+	const char *why;
+
+	reinvite(f, sdp_of(HELD, 2), NULL);
+	assert_int_equal(n_events_named("\"held\""), 2);
+	assert_int_equal(session_command(s, "pause", "{}", &why), 200);
+	session_settle(s);
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text(sdp_of(HELD, 2)));
+	assert_int_equal(n_events_named("\"held\""), 2);
+	assert_int_equal(session_command(s, "resume", "{}", &why), 200);
+	session_settle(s);
+	assert_int_equal(n_events_named("\"released\""), 0);
+	sessions_handlers()->on_answer(f->all, &f->dialog, 200, span_of_text(sdp_of(TWO_STREAMS, 3)));
+	assert_int_equal(n_events_named("\"released\""), 2);
+	run(f);
+	call_end(f);
+}
+
 /* Our refresh of a held call changes nothing (RFC 4028 §7.4): the same description, the same version. */
 static void
 our_refresh_repeats_what_holds(void **state)
@@ -100,6 +134,74 @@ our_refresh_repeats_what_holds(void **state)
 	call_end(f);
 }
 
+#define HEAD6 "v=0\r\no=SRC 1 %u IN IP6 2001:db8::9\r\ns=-\r\nc=IN IP6 2001:db8::9\r\nt=0 0\r\n"
+#define HEAD0 "v=0\r\no=SRC 1 %u IN IP6 2001:db8::9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+
+/* The old way to write a hold names no address, and so no IP version: whatever we have, nothing moves and nothing is refused. */
+static void
+a_hold_by_0_0_0_0_moves_no_ip6_stream(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(HEAD6 MLINE("4000", "sendonly", "1"), 1), NULL);
+	uint16_t port = s->streams[0]->port.udp_port;
+
+	reinvite(f, sdp_of(HEAD0 MLINE("4000", "inactive", "1"), 2), NULL);
+	assert_int_equal(s->state, SESSION_PAUSED);
+	reinvite(f, sdp_of(HEAD6 MLINE("4000", "sendonly", "1"), 3), NULL);
+	assert_int_equal(s->state, SESSION_RECORDING);
+	assert_int_equal(n_refusals, 0);
+	assert_int_equal(n_added, 1);
+	assert_int_equal(s->streams[0]->port.udp_port, port);
+	call_end(f);
+}
+
+/* And the other way round: a call that began so moves when its client turns out to speak the other version. */
+static void
+a_stream_that_began_without_an_address_moves_to_the_version_of_its_client(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(HEAD0 MLINE("4000", "inactive", "1"), 1), NULL);
+
+	assert_non_null(strstr(accepted_sdp, "c=IN IP4 198.18.254.2"));
+	reinvite(f, sdp_of(HEAD6 MLINE("4000", "sendonly", "1"), 2), NULL);
+	assert_non_null(strstr(accepted_sdp, "m=audio 20000 RTP/AVP 0 8\r\nc=IN IP6 2001:db8::2"));
+	assert_int_equal(s->state, SESSION_RECORDING);
+	assert_int_equal(live_streams, 1);
+	call_end(f);
+}
+
+static int
+setup_ip6(void **state)
+{
+	only_ip6 = true;
+	return setup(state);
+}
+
+static int
+teardown_ip6(void **state)
+{
+	int failed = teardown(state);
+
+	only_ip6 = false;
+	return failed;
+}
+
+static int
+setup_both(void **state)
+{
+	n_media_addresses = 2;
+	return setup(state);
+}
+
+static int
+teardown_both(void **state)
+{
+	int failed = teardown(state);
+
+	n_media_addresses = 1;
+	return failed;
+}
+
 int
 main(void)
 {
@@ -108,7 +210,12 @@ main(void)
 		CASE(where_rtcp_is_wanted_reaches_the_data_plane),
 		CASE(without_a_stream_digits_are_hidden_too),
 		CASE(a_client_that_repeats_our_pause_can_be_resumed),
+		CASE(each_hold_of_the_client_has_its_end_in_the_recording),
 		CASE(our_refresh_repeats_what_holds),
+		cmocka_unit_test_setup_teardown(a_hold_by_0_0_0_0_moves_no_ip6_stream, setup_ip6, teardown_ip6),
+		cmocka_unit_test_setup_teardown(a_hold_by_0_0_0_0_moves_no_ip6_stream, setup_both, teardown_both),
+		cmocka_unit_test_setup_teardown(a_stream_that_began_without_an_address_moves_to_the_version_of_its_client,
+		                                setup_both, teardown_both),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
