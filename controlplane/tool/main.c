@@ -29,6 +29,10 @@ static const char help[] =
         "  sessions mask|unmask ID          stop recording, without telling the client; go on\n"
         "  sessions drop ID --stream LABEL  refuse one stream from now on\n"
         "  sessions end ID                  hang up and seal. All take --reason TEXT and --by NAME\n"
+        "  srcs ls                          recording clients as heard since the start, heard last first [--limit N]\n"
+        "  srcs show NAME                   what one of them does: what it breaks, how often, which switches are closed\n"
+        "  refusals ls                      the last requests that were refused, and why [--src NAME] [--status N]\n"
+        "                                   [--limit N]\n"
         "  keys ls                          key encryption keys of this node\n"
         "  doctor                           is this machine fit? One line a check, with the remedy\n"
         "  fsck [--rebuild]                 check the vault's files; --rebuild makes the catalog anew from them\n"
@@ -45,7 +49,8 @@ static const char help[] =
 
 enum option_long {
 	OPT_CONFIG = 256, OPT_ENV, OPT_SET, OPT_NODE_PUB, OPT_JSON, OPT_QUIET, OPT_FORMAT, OPT_OUTPUT, OPT_STATE,
-	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_HISTORY, OPT_GROUP, OPT_SESSION_ID, OPT_BY, OPT_REASON, OPT_STREAM, OPT_VERSION,
+	OPT_TEXT, OPT_LIMIT, OPT_REBUILD, OPT_NO_KEYS, OPT_HISTORY, OPT_GROUP, OPT_SESSION_ID, OPT_BY, OPT_REASON, OPT_STREAM, OPT_SRC, OPT_STATUS,
+	OPT_VERSION,
 };
 
 static const struct option options[] = {
@@ -63,6 +68,8 @@ static const struct option options[] = {
 	{ "by", required_argument, NULL, OPT_BY },
 	{ "reason", required_argument, NULL, OPT_REASON },
 	{ "stream", required_argument, NULL, OPT_STREAM },
+	{ "src", required_argument, NULL, OPT_SRC },
+	{ "status", required_argument, NULL, OPT_STATUS },
 	{ "rebuild", no_argument, NULL, OPT_REBUILD },
 	{ "group", required_argument, NULL, OPT_GROUP },
 	{ "session-id", required_argument, NULL, OPT_SESSION_ID },
@@ -129,6 +136,12 @@ take_options(int argc, char **argv)
 		case OPT_STREAM:
 			tool.stream = optarg;
 			break;
+		case OPT_SRC:
+			tool.src = optarg;
+			break;
+		case OPT_STATUS:
+			tool.status = optarg;
+			break;
 		case OPT_REBUILD:
 			tool.rebuild = true;
 			break;
@@ -183,6 +196,8 @@ static const char *const usages[] = {
 	"doctor",
 	"keys ls",
 	"sessions ls, or capstan sessions pause|resume|mask|unmask|drop|end ID",
+	"srcs ls, or capstan srcs show NAME",
+	"refusals ls",
 	"config check [FILE]",
 	"metadata check FILE",
 };
@@ -223,6 +238,12 @@ run_command(char **words, int n)
 		return command_sessions_ls(&tool);
 	if (strcmp(noun, "sessions") == 0 && n == 3 && is_session_verb(verb))
 		return command_sessions_do(&tool, verb, words[2]);
+	if (strcmp(noun, "srcs") == 0 && strcmp(verb, "ls") == 0 && n == 2)
+		return command_srcs_ls(&tool);
+	if (strcmp(noun, "srcs") == 0 && strcmp(verb, "show") == 0 && n == 3)
+		return command_srcs_show(&tool, words[2]);
+	if (strcmp(noun, "refusals") == 0 && strcmp(verb, "ls") == 0 && n == 2)
+		return command_refusals_ls(&tool);
 	for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++) {
 		const char *u = usages[i];
 		size_t len = strcspn(u, " ");

@@ -32,6 +32,7 @@ struct tool {
 	const char *format, *output;
 	const char *state, *text, *limit, *group, *session_id;
 	const char *by, *reason, *stream;	/* of commands to a session */
+	const char *src, *status;		/* filters of refusals */
 	bool rebuild, no_keys, history;
 };
 
@@ -50,6 +51,11 @@ char *tool_duration(uint64_t ns, char *out);
 /** A recording named by a hex prefix of its id, or by a file that holds just one. Prints why on failure.
  * @return TOOL_OK, with vault and tape to be closed by the caller; or an exit status */
 int tool_find(const struct tool *t, const char *name, struct vault **vault, struct tape **tape);
+/** Ask the running recorder by an HTTP request (or GET this path), and read the JSON of its answer. @return NULL after a message,
+ * `*status` is our exit status then; else HTTP's */
+cJSON *tool_ask(const struct tool *t, const char *request, int *status);
+cJSON *tool_get(const struct tool *t, const char *path, int *status);
+void tool_url_encode(const char *text, char *out, size_t out_len);
 /** The keystore of the configuration; NULL when there is none here (then `why` says so). */
 struct keystore *tool_keystore(const struct tool *t, char *why, size_t why_len);
 /** The node's public key: --node-pub, else the keystore's folder. @return false: none here */
@@ -74,6 +80,9 @@ int command_config_check(struct tool *t, const struct config_sources *from);
 int command_metadata_check(struct tool *t, const char *path);
 int command_doctor(struct tool *t);
 int command_keys_ls(struct tool *t);
+int command_srcs_ls(struct tool *t);
+int command_srcs_show(struct tool *t, const char *name);
+int command_refusals_ls(struct tool *t);
 int command_sessions_ls(struct tool *t);
 /** pause, resume, mask, unmask, drop or end a call of the running recorder. */
 int command_sessions_do(struct tool *t, const char *verb, const char *id);
