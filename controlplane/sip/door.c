@@ -56,7 +56,7 @@ door_ask(struct sip *s, const struct message *m, const struct conn_path *from, s
 	const struct config_src *src = sip_src_of(s, from, NULL);
 	enum door_verdict verdict = rate_ask(s, src, from, answer);
 
-	if (verdict != DOOR_OPEN || strcmp(m->method, "INVITE") != 0 || m->to_tag[0] != '\0')
+	if (verdict != DOOR_OPEN || m->refusal != 0 || strcmp(m->method, "INVITE") != 0 || m->to_tag[0] != '\0')
 		return verdict;
 	/* who may not come in at all hears that; who takes the place of a call that is here needs no room of its own */
 	if (src->admit != CONFIG_ADMIT_ACCEPT || message_has(m, "Replaces"))

@@ -1,4 +1,4 @@
-/* What a request that belongs to nothing here meets first: refused, or left unanswered, before it takes a transaction, a
+/* What a request that belongs to nothing here, or cannot be read, meets first: refused, or left unanswered, before it takes a transaction, a
  * dialog or a look at its body, so that a crowd at the door costs those inside nothing. @thread control */
 #ifndef DOOR_H
 #define DOOR_H

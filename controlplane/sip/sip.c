@@ -525,7 +525,7 @@ on_new_options(struct sip *s, const struct message *m, const struct conn_path *f
 	sip_answer(s, t, m->method, from, &a);
 }
 
-/* What belongs to nothing here knocks first. @return not let in */
+/* What belongs to nothing here, or cannot be read, knocks first. @return not let in */
 static bool
 turned_away(struct sip *s, const struct message *m, const struct conn_path *from)
 {
@@ -646,7 +646,7 @@ on_request(struct sip *s, const struct message *m, const struct conn_path *from,
 			a = (struct sip_answer){ .status = 413, .warning = "the message is larger than accepted" };
 		if (ack)
 			sip_count(s, SIP_MALFORMED);
-		else
+		else if (!turned_away(s, m, from))	/* 400s, too, can be a flood */
 			answer_stateless(s, m, from, &a);
 		return;
 	}

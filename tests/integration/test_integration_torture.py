@@ -68,7 +68,7 @@ def torture_for(senders, first, n):
 def measure(context, n_messages, n_calls, seed):
     """Send them all, then look; the figures. Fails when a call, a packet or the memory was hurt."""
     with tempfile.TemporaryDirectory() as folder, \
-            context.recorder(sip__t1_ms=50, limits__sessions_max=600, storage__segment_mib=64, **Authority(folder).settings()) as r:
+            context.recorder(sip__rate_per_s=0, sip__t1_ms=50, limits__sessions_max=600, storage__segment_mib=64, **Authority(folder).settings()) as r:
         live = subprocess.Popen([os.path.join(r.build, "bench", "src", "capstan-src"), "--json", "--seed", "7", "--calls", str(n_calls), "--rate", "100",
                                  "--duration", "3600", "--no-rtcp", "--local", r.host, f"127.0.0.1:{r.port}"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -173,6 +173,30 @@ cancels_of_nothing_cost_the_rate_and_those_of_an_invite_do_not(void **state)
 	assert_status(peer_final(&c->peer, c->fd), 487);
 }
 
+static void
+answers_to_what_cannot_be_read_are_bounded_too(void **state)
+{
+	struct call *c = *state;
+	char id[16];
+	unsigned int n_400 = 0, n_503 = 0, n_none = 0;
+
+	c->peer.config.sip.rate_per_s = 1;
+	c->peer.config.sip.rate_burst_s = 2;
+	c->peer.full = true;	/* says nothing of what is wrong with them */
+	for (unsigned int i = 0; i < 6; i++) {
+		const char *text;
+
+		snprintf(id, sizeof(id), "bad%u", i);
+		text = ask(c, (struct peer_request){ .method = "INVITE", .branch = id, .cseq = 1, .call_id = id, .lines = "Content-Length: 1000\r\n" });
+		n_400 += strncmp(text, "SIP/2.0 400", 11) == 0;
+		n_503 += strncmp(text, "SIP/2.0 503", 11) == 0;
+		n_none += text[0] == '\0';
+	}
+	assert_int_equal(n_400, 2);
+	assert_int_equal(n_503, 2);
+	assert_int_equal(n_none, 2);
+}
+
 int
 main(void)
 {
@@ -184,6 +208,7 @@ main(void)
 		TEST(a_source_over_its_rate_gets_503_then_nothing_and_another_is_served),
 		TEST(requests_in_a_call_cost_nothing_of_the_rate),
 		TEST(a_profile_has_a_rate_of_its_own),
+		TEST(answers_to_what_cannot_be_read_are_bounded_too),
 		TEST(record_aware_is_understood_and_never_offered),
 		TEST(cancels_of_nothing_cost_the_rate_and_those_of_an_invite_do_not),
 	};
