@@ -280,6 +280,30 @@ without_an_ack_the_old_streams_go_with_the_new_dialog(void **state)
 	assert_int_equal(live_streams, 0);
 }
 
+/* The call is in progress, whichever dialog it is in. A recorder that stops takes nobody. */
+static void
+a_call_may_change_its_dialog_while_the_recorder_drains(void **state)
+{
+	struct pair *p = *state;
+	struct dialog stranger = { 0 };
+
+	p->f.src.sessions_max = 1;	/* nor does it count twice */
+	call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	sessions_drain(p->f.all);
+	request_of(&p->f, sdp_of(TWO_STREAMS, 1), NULL);
+	p->f.request.replaced = NULL;
+	sessions_handlers()->on_invite(p->f.all, &stranger, &p->f.request);
+	assert_int_equal(refusal.status, 503);
+	replace(p, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	confirm(p);
+	assert_int_equal(n_accepts, 2);
+	end(p, &p->f.dialog);
+	assert_int_equal(n_sealed, 0);
+	end(p, &p->next);
+	assert_int_equal(n_sealed, 1);
+	assert_int_equal(sessions_n(p->f.all), 0);
+}
+
 static void
 a_dialog_is_replaced_by_one_at_a_time_and_never_twice(void **state)
 {
@@ -553,6 +577,7 @@ main(void)
 		PAIR(the_old_dialog_may_end_while_the_new_one_waits),
 		PAIR(both_ending_seals_the_recording_once_with_the_first_reason),
 		PAIR(without_an_ack_the_old_streams_go_with_the_new_dialog),
+		PAIR(a_call_may_change_its_dialog_while_the_recorder_drains),
 		PAIR(a_dialog_is_replaced_by_one_at_a_time_and_never_twice),
 		PAIR(the_successor_can_be_replaced_before_its_ack),
 		PAIR(a_full_house_can_still_be_replaced),
