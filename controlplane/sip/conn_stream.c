@@ -193,10 +193,13 @@ stream_wrote(struct bufferevent *bev, void *ctx)
 		stream_close_ours(c);
 }
 
-/* CRLF between messages: two are a ping, answered by one (RFC 5626 §4.4.1). @return octets used */
+/* CRLF between messages: two are a ping, answered by one (RFC 5626 §4.4.1). Pings that came together get one answer
+ * together: with TLS each is a record of its own, and a flood of pings would cost us more than who sends it.
+ * @return octets used */
 static size_t
 crlf_skip(struct stream *c)
 {
+	bool pinged = false;
 	size_t at = 0;
 
 	while (at < c->in_len) {
@@ -206,13 +209,14 @@ crlf_skip(struct stream *c)
 			at += 2;
 			if (++c->n_crlf == 2) {
 				c->n_crlf = 0;
-				if (conn_send(c->set, &c->path, span_of_text("\r\n")) != SRS_OK)
-					break;	/* and it is dead */
+				pinged = true;
 			}
 		} else {
 			break;
 		}
 	}
+	if (pinged && conn_send(c->set, &c->path, span_of_text("\r\n")) != SRS_OK)
+		log_debug("conn", "pong_lost", "connection=%llu", (unsigned long long)c->id);	/* and it is dead */
 	return at;
 }
 

@@ -120,6 +120,23 @@ double_crlf_is_answered_by_one(void **state)
 	close(fd);
 }
 
+/* Else each would cost a record of TLS. */
+static void
+pings_that_come_together_are_answered_together(void **state)
+{
+	struct peer *p = *state;
+	int fd = peer_socket(&p->tcp, SOCK_STREAM);
+	char pings[4001];
+
+	for (size_t i = 0; i + 1 < sizeof(pings); i++)
+		pings[i] = "\r\n"[i % 2];
+	pings[sizeof(pings) - 1] = '\0';
+	peer_send(fd, pings);
+	assert_string_equal(peer_receive(p, fd, 200), "\r\n");
+	assert_string_equal(peer_receive(p, fd, 50), "");
+	close(fd);
+}
+
 static void
 missing_content_length_on_a_stream_gets_400_and_the_end(void **state)
 {
@@ -379,6 +396,7 @@ main(void)
 		TEST(message_is_framed_byte_by_byte),
 		TEST(messages_in_one_segment_are_all_answered),
 		TEST(double_crlf_is_answered_by_one),
+		TEST(pings_that_come_together_are_answered_together),
 		TEST(missing_content_length_on_a_stream_gets_400_and_the_end),
 		TEST(folded_content_length_frames_a_message),
 		TEST(length_that_is_no_number_gets_400_and_the_end),
