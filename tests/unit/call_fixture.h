@@ -51,8 +51,8 @@ assert_status(const char *response, unsigned int status)
 	char want[16];
 
 	snprintf(want, sizeof(want), "SIP/2.0 %u ", status);
-	if (strncmp(response, want, strlen(want)) != 0)
-		fail_msg("wanted %u, got: %.600s", status, response);
+	if (response == NULL || strncmp(response, want, strlen(want)) != 0)
+		fail_msg("wanted %u, got: %.600s", status, response == NULL ? "nothing" : response);
 }
 
 static inline void
