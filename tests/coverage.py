@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/rfc-coverage.md against the tests: prints a line for every test that it names and nobody has, for an item that
+"""docs/rfc-coverage.md and docs/sbc against the tests: prints a line for every test that it names and nobody has, for an item that
 stands twice, and for an item that names neither a test nor why there is none."""
 import glob
 import os
@@ -59,6 +59,29 @@ def main():
         if not names and "not yet" not in shown and "no behaviour" not in shown:
             print(f"rfc-coverage.md:{line_no}: {item}: neither a test nor why not")
             bad = 1
+    return bad | quirks(known)
+
+
+def quirks(known):
+    """The tables of docs/sbc: "what, here, shown by", with tests as above and files of the corpus in backquotes."""
+    rows, bad = text_of(os.path.join(ROOT, "tests", "integration", "corpus.yaml")), 0
+    for path in sorted(glob.glob(os.path.join(ROOT, "docs", "sbc", "*.md"))):
+        for line_no, line in enumerate(text_of(path).splitlines(), 1):
+            cells = [c.strip() for c in line.split("|")]
+            if len(cells) != 5 or cells[1] in ("what", "page", "---") or os.path.basename(path) == "README.md":
+                continue
+            where, shown = f"{os.path.basename(path)}:{line_no}", cells[3]
+            files = [f.strip("`") for f in re.findall(r"`[a-z0-9_.*-]+`", shown)]
+            names = list(named_in(re.sub(r"`[^`]*`", "", shown)))
+            for name in [f for f in files if not f.startswith(("-", "...")) and f.rstrip("*") not in rows]:
+                print(f"{where}: corpus.yaml has no {name}")
+                bad = 1
+            for file, name in [n for n in names if n[1] not in known.get(n[0], ())]:
+                print(f"{where}: there is no test {name} in {file}")
+                bad = 1
+            if not files and not names:
+                print(f"{where}: neither a test nor a message")
+                bad = 1
     return bad
 
 
