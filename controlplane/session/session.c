@@ -40,6 +40,7 @@ session_drain(struct session *s)
 {
 	session_replace_end(s);
 	timer_disarm(&s->due);
+	timer_disarm(&s->snapshot.due);
 	session_keys_drop(s);
 	session_streams_doom(s);
 	session_uncount(s);
@@ -206,6 +207,7 @@ session_hand_over(struct session *s)
 	session_count(s->all, SESSION_REPLACED);
 	session_replace_confirmed(s);	/* it may be a successor itself, without its ACK yet */
 	timer_disarm(&s->due);
+	timer_disarm(&s->snapshot.due);
 	session_keys_drop(s);
 	session_uncount(s);
 	if (s->dialog != NULL)
@@ -554,6 +556,7 @@ session_open(struct session **out, struct sessions *all, struct dialog *d, const
 	(void)snprintf(s->identity, sizeof(s->identity), "%s", req->identity);
 	s->profile = req->src;
 	timer_init(&s->due, session_on_due, s);
+	session_snapshot_init(s);
 	dialog_user_set(d, s);
 	*out = s;
 	return SRS_OK;
@@ -580,6 +583,7 @@ session_free(struct session *s)
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++)
 		free(s->recordings[i]);
 	timer_release(&s->due);
+	timer_release(&s->snapshot.due);
 	metadata_free(s->metadata);
 	session_document_free(&s->document);
 	free(s->offer_deviations);

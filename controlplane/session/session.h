@@ -89,6 +89,10 @@ void sessions_answer(void *ctx, const struct rest_question *q, struct rest_answe
 	X(SESSION_MLINES_REFUSED,  session_mlines_refused,   "m-lines",    COUNTER_WARN,  "m-lines answered with port 0") \
 	X(SESSION_METADATA,        session_metadata,         "documents",  COUNTER_INFO,  "metadata documents applied") \
 	X(SESSION_METADATA_BAD,    session_metadata_refused, "documents",  COUNTER_WARN,  "metadata documents that could not be read or applied; media went on") \
+	X(SESSION_METADATA_HELD,   session_metadata_held,    "documents",  COUNTER_INFO,  "partial metadata documents kept and not applied, while a complete one is awaited") \
+	X(SESSION_SNAPSHOTS_ASKED, session_snapshots_asked,  "requests",   COUNTER_INFO,  "requests for a complete metadata document (RFC 7866 §9.2)") \
+	X(SESSION_SNAPSHOTS_CAME,  session_snapshots_came,   "documents",  COUNTER_INFO,  "complete metadata documents that came as asked") \
+	X(SESSION_SNAPSHOTS_MISSED, session_snapshots_missed, "requests",  COUNTER_WARN,  "requests for a complete metadata document that clients refused or did not keep: the log says which") \
 	X(SESSION_NOTES_LOST,      session_notes_lost,       "documents",  COUNTER_ERROR, "documents that no recording could take (too long, or the pool was used up)") \
 	X(SESSION_CATALOG_LOST,    session_catalog_lost,     "rows",       COUNTER_ERROR, "catalog rows lost to a full queue: capstan fsck --rebuild restores them")
 #define SESSION_COUNTER_ENUM(symbol, name, unit, severity, sentence) symbol,

@@ -544,6 +544,8 @@ on_answer(void *ctx, struct dialog *d, unsigned int status, struct span sdp)
 
 	if (s == NULL || session_edge_of(s->state, EV_CONFIRMED) == NULL)
 		return;
+	if (sdp.len == 0 && session_snapshot_answered(s, status))
+		return;
 	if (status >= 300) {
 		session_hold_refused(s, status);
 		return;

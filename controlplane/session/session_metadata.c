@@ -18,6 +18,7 @@ struct fate {
 	bool read;		/* else the next two say nothing */
 	bool partial;
 	enum metadata_dialect dialect;
+	bool held;		/* kept and not applied, since a complete one is awaited */
 	enum srs_err err;	/* OK: applied */
 	char why[WHY_MAX];	/* one sentence when not */
 };
@@ -133,6 +134,13 @@ document_apply(struct session *s, struct span xml, struct fate *f)
 	document_observe(s, m);
 	if (m->n_deviations != 0)
 		s->document.deviations = metadata_deviations_json(m);
+	if (m->partial && s->snapshot.awaited) {	/* RFC 7866 §9.2 */
+		metadata_free(m);
+		f->held = true;
+		f->err = SRS_ERR_STATE;
+		(void)strcpy(f->why, "a complete document is awaited, and what comes before it may build on what is not known here");
+		return;
+	}
 	f->err = metadata_apply(&s->metadata, m);	/* takes m */
 	if (f->err == SRS_ERR_LIMIT)
 		(void)snprintf(f->why, sizeof(f->why), "more than %d items of a kind would remain, send a complete document",
@@ -173,7 +181,9 @@ session_metadata_take(struct session *s)
 	s->document.elsewhere = 0;
 	raw_keep(s, xml);
 	document_apply(s, xml, &f);
-	if (f.err) {
+	if (f.held) {
+		session_count(s->all, SESSION_METADATA_HELD);
+	} else if (f.err) {
 		session_count(s->all, SESSION_METADATA_BAD);
 		dialog_observe(s->dialog, OBSERVED_UNREAD);
 		dialog_observe_rule(s->dialog, f.read ? "a metadata document that does not apply to what is known" :
@@ -183,8 +193,14 @@ session_metadata_take(struct session *s)
 		         srs_err_name(f.err));
 		if (s->document.deviations == NULL)
 			s->document.deviations = session_deviation_json(0, "", f.why);
+		if (f.read && f.partial)
+			session_snapshot_want(s, "a partial update does not fit what is known here");
+		else
+			session_snapshot_unusable(s, "a document could not be read");
 	} else {
 		session_count(s->all, SESSION_METADATA);
+		if (!f.partial)
+			session_snapshot_came(s);
 	}
 	s->document.receipt = receipt_json(s, &f, xml, received_wall_ns);
 	if (s->document.receipt == NULL)

@@ -91,6 +91,8 @@ take_over(struct session *s)
 	s->document = old->document;
 	s->n_deviations += old->n_deviations;
 	old->metadata = NULL;
+	if (old->snapshot.awaited)	/* what was asked there does not come here */
+		session_snapshot_want(s, "metadata was lost with another dialog");
 	old->document = (struct session_document){ 0 };
 }
 

@@ -159,6 +159,19 @@ struct session_document {
 	uint16_t elsewhere;		/* recordings that it says nothing of: a bit for each */
 };
 
+/* The complete document that we want from the client. */
+struct session_snapshot {
+	struct timer due;	/* to ask, or to wait no longer */
+	bool awaited;		/* partial documents are kept, not applied */
+	bool asked;		/* our request went out; else it is still to be sent */
+	bool outstanding;	/* it has no answer yet */
+	bool refused;		/* the client does not do it */
+	uint8_t n_asked;	/* since the last complete document */
+	uint8_t n_retries;
+	uint64_t asked_mono_ns;	/* the last time */
+	const char *reason;	/* static: for the client to read */
+};
+
 struct session {
 	struct sessions *all;
 	struct dialog *dialog;	/* NULL when over or refused */
@@ -181,6 +194,7 @@ struct session {
 	enum srs_err refused;	/* why the data plane refused */
 	struct metadata *metadata;
 	struct session_document document;
+	struct session_snapshot snapshot;
 	char *offer_deviations;	/* JSON of what the newest offer broke; NULL: nothing */
 	char *offer_sdp, *answer_sdp;	/* struck out: no key is in them */
 	bool offer_redacted, answer_redacted;
@@ -405,6 +419,17 @@ void session_metadata_note(struct session *s, struct session_recording *only);
 void session_document_free(struct session_document *d);
 /** Has this communication session ended, as far as metadata says? */
 bool session_cs_is_over(const struct session *s, const char *cs_id);
+
+/* ---- session_snapshot.c ---- */
+void session_snapshot_init(struct session *s);
+/** Metadata is not what the client believes it is: ask for all of it, if the client takes that. @param reason  static */
+void session_snapshot_want(struct session *s, const char *reason);
+/** A complete document was applied. */
+void session_snapshot_came(struct session *s);
+/** A document could not be read, or a complete one could not be applied: it may be the one that we asked for. */
+void session_snapshot_unusable(struct session *s, const char *reason);
+/** The final answer to a request of ours. @return false: it was not this one */
+bool session_snapshot_answered(struct session *s, unsigned int status);
 
 /* cookies: which object of which session an event is about */
 enum session_cookie_kind { COOKIE_RECORDING = 1, COOKIE_STREAM, COOKIE_NOTE };

@@ -211,13 +211,27 @@ dialog_sdp_of(const struct message *m)
 	return b.sdp->bytes;
 }
 
+static const char *
+snapshot_type_of(const struct message *m)
+{
+	static const char *const types[] = {
+		"application/rs-metadata-request", "application/rs-metadata+xml", "application/rs-metadata",
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (message_lists(m, "Accept", types[i]))
+			return types[i];
+	}
+	return NULL;
+}
+
 void
 dialog_heard(struct dialog *d, const struct message *m)
 {
 	if (message_has(m, "Allow"))
 		d->allows_update = message_lists(m, "Allow", "UPDATE");
 	if (message_has(m, "Accept"))
-		d->accepts_request = message_lists(m, "Accept", "application/rs-metadata-request");
+		d->snapshot_type = snapshot_type_of(m);
 }
 
 void
@@ -635,11 +649,32 @@ on_reinvite(struct dialog *d, const struct message *m, const struct conn_path *f
 	sip_request_view_release(&view);
 }
 
+/* @return the session layer's verdict; `*sdp` is malloc'd and may hold keys */
+static unsigned int
+hand_over_body(struct dialog *d, const struct message *m, const struct conn_path *from, char **sdp, const char **warning)
+{
+	struct sip_request_view view;
+	unsigned int status;
+
+	sip_request_view(d->sip, &view, m, from);
+	status = d->sip->handlers.on_body(d->sip->ctx, d, &view.request, sdp, warning);
+	sip_request_view_release(&view);
+	return status;
+}
+
+/* The last metadata may come with it (RFC 8068 §3.2.4); whatever it is, the dialog ends. */
 static void
-on_bye(struct dialog *d, const struct message *m, struct transaction *t)
+on_bye(struct dialog *d, const struct message *m, const struct conn_path *from, struct transaction *t)
 {
 	struct sip *s = d->sip;
+	const char *warning;
+	char *sdp = NULL;
 
+	if (m->body.len != 0 && !d->told && d->state == DIALOG_CONFIRMED)
+		(void)hand_over_body(d, m, from, &sdp, &warning);
+	if (sdp != NULL)
+		secret_wipe(sdp, strlen(sdp));
+	free(sdp);
 	answer(d, t, m, 200, NULL);
 	if (d->invite_pending)
 		invite_answer(d, &(struct sip_answer){ .status = 487, .warning = "the dialog was ended" });
@@ -663,7 +698,6 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	bool update = strcmp(m->method, "UPDATE") == 0;
 	bool offers = update && dialog_sdp_of(m).len != 0;
 	struct sip_answer a = { .status = 200 };
-	struct sip_request_view view;
 	struct timer_ask asked;
 	char *sdp = NULL, lines[TIMER_LINES_MAX];
 
@@ -680,10 +714,8 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		return;
 	}
 	if (m->body.len != 0) {
-		sip_request_view(d->sip, &view, m, from);
-		a.status = s->handlers.on_body(s->ctx, d, &view.request, &sdp, &a.warning);
+		a.status = hand_over_body(d, m, from, &sdp, &a.warning);
 		a.sdp = sdp;
-		sip_request_view_release(&view);
 	}
 	if (a.status >= 300) {
 		if (a.warning == NULL)
@@ -717,7 +749,7 @@ dialog_on_request(struct dialog *d, const struct message *m, const struct conn_p
 	dialog_heard(d, m);
 	d->path = *from;	/* the way to the peer, should it have moved */
 	if (bye)
-		on_bye(d, m, t);
+		on_bye(d, m, from, t);
 	else if (d->state == DIALOG_ENDING)
 		answer(d, t, m, 481, "the dialog has ended");
 	else if (strcmp(m->method, "INVITE") == 0)

@@ -88,7 +88,9 @@ bool dialog_can_send(const struct dialog *d);
 /** As last heard in Allow and Accept. False while the peer never said; no snapshot is to be asked of who mishandled that,
  * or whose profile says never. */
 bool dialog_can_update(const struct dialog *d);
-bool dialog_takes_snapshot_request(const struct dialog *d);
+/** The type that a snapshot request may have: application/rs-metadata-request (RFC 8068 §3), else that of RFC 7866 §9.2 and
+ * RFC 9806 §2, as Accept lists one; NULL: the peer takes none. */
+const char *dialog_snapshot_type(const struct dialog *d);
 
 /** The session layer's object of this dialog. */
 void dialog_user_set(struct dialog *d, void *user);

@@ -27,11 +27,13 @@ dialog_can_update(const struct dialog *d)
 	return d->allows_update;
 }
 
-bool
-dialog_takes_snapshot_request(const struct dialog *d)
+const char *
+dialog_snapshot_type(const struct dialog *d)
 {
-	return d->accepts_request && sip_src_of(d->sip, &d->path, NULL)->snapshot != CONFIG_ASK_NEVER &&
-	       observatory_allows(d->sip->observatory, d->src, OBSERVATORY_SNAPSHOT, reactor_wall_ns());
+	bool allowed = d->snapshot_type != NULL && sip_src_of(d->sip, &d->path, NULL)->snapshot != CONFIG_ASK_NEVER &&
+	               observatory_allows(d->sip->observatory, d->src, OBSERVATORY_SNAPSHOT, reactor_wall_ns());
+
+	return allowed ? d->snapshot_type : NULL;
 }
 
 bool

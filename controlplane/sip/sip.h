@@ -148,7 +148,8 @@ struct dialog {
 	struct dialog_offer offer;
 	struct dialog_timer timer;
 	struct timer_ask invite_asks;
-	bool allows_update, accepts_request;	/* as last heard in Allow, Accept */
+	bool allows_update;			/* as last heard in Allow */
+	const char *snapshot_type;		/* as last heard in Accept */
 	bool told;				/* on_ended() was called, or never will be */
 	enum dialog_end how;
 	unsigned int reason_cause;

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from sip_client import Call, multipart, request, ack_for
+from sip_client import Call, ack_for, multipart, plain_answer, request
 
 
 def uid(name):
@@ -72,6 +72,22 @@ class Talk(Call):
 
     def info(self, body):
         return self.ask("INFO", "application/rs-metadata+xml", body).status
+
+    def bye_with(self, body):
+        """BYE that brings the last document (RFC 8068 §3.2.4)."""
+        return self.ask("BYE", "multipart/mixed;boundary=capstan-test",
+                        multipart(("application/rs-metadata+xml", body))).status
+
+    def asked(self, status=None, wait_s=5):
+        """The recorder's next request, answered 200, or with this status line."""
+        if self.client.requests:
+            return self.client.requests.pop(0)
+        m = self.client.receive(wait_s)
+        if m is None or m.status is not None:
+            return None
+        answer = plain_answer(m)
+        self.client.send(answer if status is None else answer.replace(b"200 OK", status.encode(), 1))
+        return m
 
     def reinvite(self, body=None, offer=None):
         """A re-INVITE with what is given, and its ACK: with our SDP when the 200 offered."""

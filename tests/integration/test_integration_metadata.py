@@ -3,9 +3,11 @@
 import hashlib
 import json
 import time
+from xml.etree import ElementTree
 
 from metadata import Talk, document, group, in_session, participant, sends, session, stream
 from recorder import check
+from sip_client import RECORDING_LINES
 
 ANN_AND_BOB = document(group("g"), session("cs", group="g", start="2026-01-01T10:00:00Z"), participant("Ann"), participant("Bob"),
                        stream("s1", "cs", "1"), stream("s2", "cs", "2"), in_session("Ann", "cs"), in_session("Bob", "cs"),
@@ -74,3 +76,86 @@ def test_documents_of_more_than_64_kib_are_kept_whole(context):
         check(all(v["applied"] for v in versions), f"applied: {[v['reason'] for v in versions]}")
         check(r.metrics()["session_notes_lost"] == 0, "documents were lost")
         call.close()
+
+
+TAKES_REQUESTS = (*RECORDING_LINES, "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE",
+                  "Accept: application/sdp, application/rs-metadata, application/rs-metadata-request")
+
+
+def renamed(name):
+    return document(participant("Bob").replace("<name>Bob<", f"<name>{name}<"), datamode="partial")
+
+
+def test_a_partial_that_does_not_fit_makes_the_recorder_ask(context):
+    with context.recorder() as r:
+        call = Talk(r, "snapshot", ANN_AND_BOB, lines=TAKES_REQUESTS)
+        check(call.update(document(sends("Nobody", "s9"), datamode="partial")) == 200, "UPDATE")
+        asked = call.asked()
+        check(asked is not None and asked.method == "UPDATE", f"asked: {asked and asked.start}")
+        check(asked.header("Content-Type") == "application/rs-metadata-request", asked.header("Content-Type"))
+        check(asked.header("Content-Disposition") == "recording-session", asked.header("Content-Disposition"))
+        check("+sip.srs" in asked.header("Contact"), asked.header("Contact"))
+        root = ElementTree.fromstring(asked.body)
+        check(root.tag == "{urn:ietf:params:xml:ns:recording:1}requestsnapshot" and
+              root[0].tag == "{urn:ietf:params:xml:ns:recording:1}requestreason" and root[0].text, f"body: {asked.body}")
+        check(call.update(renamed("Early")) == 200, "a partial before the snapshot")
+        check(call.update(ANN_AND_BOB) == 200, "the snapshot")
+        check(call.update(renamed("Robert")) == 200, "a partial after it")
+        check(call.bye() == 200, "BYE")
+        call.close()
+        row = r.wait_sealed(1)[0]
+        versions = histories(r)[row["id"]]
+        check([v["applied"] for v in versions] == [True, False, False, True, True], f"applied: {versions}")
+        check("awaited" in versions[2]["reason"], versions[2]["reason"])
+        check([p["name"] for p in row["participants"]] == ["Ann", "Robert"], f"participants: {row['participants']}")
+        m = r.metrics()
+        check((m["session_snapshots_asked"], m["session_snapshots_came"], m["session_metadata_held"]) == (1, 1, 1), "counters")
+
+
+def test_who_refuses_a_request_for_metadata_is_not_asked_again(context):
+    with context.recorder() as r:
+        call = Talk(r, "refuses", ANN_AND_BOB, lines=TAKES_REQUESTS)
+        check(call.update(document(sends("Nobody", "s9"), datamode="partial")) == 200, "UPDATE")
+        check(call.asked("415 Unsupported Media Type") is not None, "not asked")
+        r.wait_log("snapshot_missing")
+        check(call.update(renamed("Robert")) == 200, "UPDATE")
+        check(call.update(document(sends("Nobody", "s9"), datamode="partial")) == 200, "UPDATE")
+        check(call.asked(wait_s=1) is None, "asked again")
+        check(call.bye() == 200, "BYE")
+        call.close()
+        row = r.wait_sealed(1)[0]
+        check([p["name"] for p in row["participants"]] == ["Ann", "Robert"], f"participants: {row['participants']}")
+
+
+def test_who_does_not_list_the_request_is_not_asked(context):
+    with context.recorder() as r:
+        call = Talk(r, "silent", ANN_AND_BOB, lines=(*RECORDING_LINES, "Allow: INVITE, ACK, BYE, UPDATE", "Accept: application/sdp"))
+        check(call.update(b"<recording") == 200, "UPDATE")
+        check(call.asked(wait_s=1) is None, "asked")
+        check(call.bye() == 200, "BYE")
+        call.close()
+        r.wait_sealed(1)
+
+
+def test_a_profile_says_that_a_client_is_not_asked(context):
+    quiet = "src:\n  - name: quiet\n    addresses: [127.0.0.0/8]\n    snapshot: never\n"
+    with context.recorder(yaml=quiet) as r:
+        call = Talk(r, "quiet", ANN_AND_BOB, lines=TAKES_REQUESTS)
+        check(call.status == 200, f"INVITE got {call.status}")
+        check(call.update(b"<recording") == 200, "UPDATE")
+        check(call.asked(wait_s=1) is None, "asked")
+        check(call.bye() == 200, "BYE")
+        call.close()
+
+
+def test_the_last_document_may_come_with_bye(context):
+    last = document(session("cs", stop="2026-01-01T10:05:00Z"), participant("Bob").replace("<name>Bob<", "<name>Robert<"),
+                    datamode="partial")
+    with context.recorder() as r:
+        call = Talk(r, "bye", ANN_AND_BOB)
+        check(call.bye_with(last) == 200, "BYE")
+        call.close()
+        row = r.wait_sealed(1)[0]
+        versions = histories(r)[row["id"]]
+        check(len(versions) == 2 and versions[1]["applied"] and versions[1]["document"].encode() == last, f"{versions}")
+        check([p["name"] for p in row["participants"]] == ["Ann", "Robert"] and row["reason"] == "bye", f"{row}")

@@ -83,7 +83,11 @@ static unsigned int n_asked;
 void dialog_probe(struct dialog *d) { n_asked++; }
 bool dialog_can_send(const struct dialog *d) { return refuse_message == SRS_OK; }
 bool dialog_can_update(const struct dialog *d) { return peer_updates; }
-bool dialog_takes_snapshot_request(const struct dialog *d) { return peer_takes_requests; }
+const char *
+dialog_snapshot_type(const struct dialog *d)
+{
+	return peer_takes_requests ? "application/rs-metadata-request" : NULL;
+}
 
 void dialog_user_set(struct dialog *d, void *user) { d->user = user; }
 void *dialog_user(const struct dialog *d) { return d->user; }

@@ -514,6 +514,19 @@ update_and_info_bring_bodies(void **state)
 }
 
 static void
+a_bye_may_bring_the_last_body_and_ends_the_call_whatever_it_is(void **state)
+{
+	struct call *c = *state;
+
+	establish(c, "");
+	c->peer.body_status = 415;
+	assert_status(ask(c, (struct peer_request){ .method = "BYE", .branch = "b1", .cseq = 2, .to_tag = c->to_tag,
+		      .lines = "Content-Type: application/rs-metadata+xml\r\n", .body = "<recording/>" }), 200);
+	assert_int_equal(c->peer.n_bodies, 1);
+	assert_int_equal(c->peer.n_ended, 1);
+}
+
+static void
 probe_of_a_silent_client(void **state)
 {
 	static const char *const alive[] = { "200 OK", "405 Method Not Allowed", "500 Server Internal Error" };
@@ -715,6 +728,7 @@ main(void)
 		TEST(malformed_requests_get_400_or_505_or_silence),
 		TEST(options_tell_health_outside_and_ok_inside_a_dialog),
 		TEST(update_and_info_bring_bodies),
+		TEST(a_bye_may_bring_the_last_body_and_ends_the_call_whatever_it_is),
 		TEST(probe_of_a_silent_client),
 		TEST(probe_that_nobody_answers_ends_the_call),
 		TEST(probe_over_a_connection_that_nobody_takes_ends_the_call),

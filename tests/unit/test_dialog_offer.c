@@ -282,11 +282,14 @@ a_snapshot_request_goes_by_update_alone(void **state)
 	const char *text;
 
 	establish(c, "Allow: INVITE, ACK, BYE\r\nAccept: application/sdp, application/rs-metadata-request\r\n");
-	assert_true(dialog_takes_snapshot_request(c->peer.dialog));
+	assert_string_equal(dialog_snapshot_type(c->peer.dialog), "application/rs-metadata-request");
 	assert_int_equal(dialog_send(c->peer.dialog, &request), SRS_ERR_UNSUPPORTED);
 	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o", .cseq = 2, .to_tag = c->to_tag,
 		      .lines = ALLOW_UPDATE "Accept: application/sdp\r\n" }), 200);
-	assert_false(dialog_takes_snapshot_request(c->peer.dialog));	/* as last heard */
+	assert_null(dialog_snapshot_type(c->peer.dialog));	/* as last heard */
+	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o2", .cseq = 3, .to_tag = c->to_tag,
+		      .lines = ALLOW_UPDATE "Accept: application/sdp, application/rs-metadata\r\n" }), 200);
+	assert_string_equal(dialog_snapshot_type(c->peer.dialog), "application/rs-metadata");	/* RFC 7866, figure 12 */
 	assert_int_equal(dialog_send(c->peer.dialog, &request), SRS_OK);
 	text = next_request(c, 200);
 	assert_memory_equal(text, "UPDATE ", 7);

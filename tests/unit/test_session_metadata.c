@@ -206,6 +206,174 @@ an_idle_session_that_ends_says_that_nobody_was_in_it(void **state)
 	assert_string_equal(sealed_reasons[1], "idle");
 }
 
+/* ---- asking for all of it (RFC 7866 §9.2) ---- */
+
+#define UNKNOWN PARTIAL SENDS("p-nobody", "s9") XML_TAIL
+#define RENAMED(name) PARTIAL "<participant participant_id=\"p-bob\"><nameID aor=\"sip:" name "@example.com\"/></participant>" \
+	XML_TAIL
+
+static void
+snapshot_due(struct session *s, uint64_t after_ms)
+{
+	now_ns += after_ms * 1000000;
+	s->snapshot.due.on_due(s->snapshot.due.ctx);
+}
+
+static void
+answered(struct fixture *f, unsigned int status)
+{
+	sessions_handlers()->on_answer(f->all, &f->dialog, status, span_of("", 0));
+}
+
+static uint64_t
+counted(const struct fixture *f, enum session_counter which)
+{
+	return sessions_counter_read(f->all, which);
+}
+
+static struct session *
+begin_with_snapshots(struct fixture *f)
+{
+	peer_updates = peer_takes_requests = true;
+	return call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+}
+
+static void
+a_partial_that_does_not_fit_makes_us_ask_for_all(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin_with_snapshots(f);
+
+	update(f, UNKNOWN);
+	assert_int_equal(n_sent, 0);	/* its 200 goes first */
+	snapshot_due(s, 50);
+	assert_int_equal(n_sent, 1);
+	assert_string_equal(sent_sdp, "");
+	assert_string_equal(sent_type, "application/rs-metadata-request");
+	assert_non_null(strstr(sent_body, "<requestsnapshot xmlns=\"urn:ietf:params:xml:ns:recording:1\">"));
+	assert_non_null(strstr(sent_body, "<requestreason xml:lang=\"en\">a partial update does not fit"));
+	/* what comes before the answer is kept, and changes nothing */
+	update(f, RENAMED("robert"));
+	answered(f, 200);
+	update(f, RENAMED("rob"));
+	assert_int_equal(count_notes(s->recordings[0]->handle, REEL_FRAME_METADATA), 4);
+	assert_non_null(strstr(last_note(REEL_FRAME_RECEIPT), "\"applied\":false"));
+	assert_non_null(strstr(row_participants, "sip:bob@"));
+	assert_int_equal(counted(f, SESSION_METADATA_HELD), 2);
+	assert_int_equal(counted(f, SESSION_METADATA_BAD), 1);
+	update(f, ANN_AND_BOB);
+	assert_non_null(strstr(last_note(REEL_FRAME_RECEIPT), "\"applied\":true"));
+	update(f, RENAMED("bobby"));
+	assert_non_null(strstr(row_participants, "sip:bobby@"));
+	assert_int_equal(counted(f, SESSION_SNAPSHOTS_ASKED), 1);
+	assert_int_equal(counted(f, SESSION_SNAPSHOTS_CAME), 1);
+	assert_int_equal(counted(f, SESSION_SNAPSHOTS_MISSED), 0);
+	call_end(f);
+}
+
+static void
+nobody_is_asked_who_does_not_take_it(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_with_snapshots(f);
+	peer_takes_requests = false;	/* Accept */
+	update(f, UNKNOWN);
+	peer_takes_requests = true;
+	peer_updates = false;		/* Allow */
+	update(f, UNKNOWN);
+	assert_int_equal(n_sent, 0);
+	update(f, RENAMED("robert"));	/* as before: what fits is applied */
+	assert_non_null(strstr(row_participants, "sip:robert@"));
+	call_end(f);
+}
+
+static void
+a_client_that_refuses_is_not_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin_with_snapshots(f);
+
+	update(f, UNKNOWN);
+	snapshot_due(s, 50);
+	answered(f, 415);
+	assert_int_equal(counted(f, SESSION_SNAPSHOTS_MISSED), 1);
+	update(f, RENAMED("robert"));
+	assert_non_null(strstr(row_participants, "sip:robert@"));
+	now_ns += UINT64_C(3600000000000);
+	update(f, UNKNOWN);
+	assert_false(s->snapshot.awaited);
+	assert_int_equal(n_sent, 1);
+	call_end(f);
+}
+
+static void
+a_promise_that_is_not_kept_is_waited_for_32_seconds_and_believed_three_times(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = begin_with_snapshots(f);
+
+	for (unsigned int n = 1; n <= 4; n++) {
+		update(f, UNKNOWN);
+		assert_int_equal(s->snapshot.awaited, n <= 3);
+		if (n > 3)
+			break;
+		snapshot_due(s, 50);
+		assert_int_equal(n_sent, n);
+		answered(f, 200);
+		snapshot_due(s, 32000);
+		assert_false(s->snapshot.awaited);
+		assert_int_equal(counted(f, SESSION_SNAPSHOTS_MISSED), n);
+	}
+	assert_int_equal(n_sent, 3);
+	update(f, ANN_AND_BOB);		/* of its own: then it may be asked again */
+	update(f, UNKNOWN);
+	assert_true(s->snapshot.awaited);
+	call_end(f);
+}
+
+static void
+requests_are_ten_seconds_apart(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s;
+
+	f->config.storage.part_seconds_max = f->config.limits.call_seconds_max = 0;	/* no other timer */
+	s = begin_with_snapshots(f);
+	update(f, UNKNOWN);
+	snapshot_due(s, 50);
+	answered(f, 200);
+	now_ns += 1000000000;
+	update(f, ANN_AND_BOB);
+	update(f, UNKNOWN);
+	assert_ptr_equal(armed, &s->snapshot.due);
+	assert_int_equal(armed_ms, 9001);
+	call_end(f);
+}
+
+static void
+what_cannot_be_read_is_asked_for_once_the_dialog_stands(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s;
+
+	peer_updates = peer_takes_requests = true;
+	refuse_message = SRS_ERR_STATE;		/* no ACK yet */
+	s = call_begin(f, sdp_of(TWO_STREAMS, 1), "<recording");
+	assert_int_equal(n_accepts, 1);
+	snapshot_due(s, 50);
+	snapshot_due(s, 1000);
+	refuse_message = SRS_OK;
+	snapshot_due(s, 1000);
+	assert_int_equal(n_sent, 1);
+	assert_non_null(strstr(sent_body, "could not be read"));
+	/* the same error again: it is the client's (RFC 7866 §9.2) */
+	update(f, "<recording");
+	assert_false(s->snapshot.awaited);
+	assert_int_equal(counted(f, SESSION_SNAPSHOTS_MISSED), 1);
+	call_end(f);
+}
+
 int
 main(void)
 {
@@ -217,6 +385,12 @@ main(void)
 		CASE(the_recording_of_another_call_is_no_place_for_what_comes_late),
 		CASE(a_final_document_before_the_bye_opens_nothing),
 		CASE(an_idle_session_that_ends_says_that_nobody_was_in_it),
+		CASE(a_partial_that_does_not_fit_makes_us_ask_for_all),
+		CASE(nobody_is_asked_who_does_not_take_it),
+		CASE(a_client_that_refuses_is_not_asked_again),
+		CASE(a_promise_that_is_not_kept_is_waited_for_32_seconds_and_believed_three_times),
+		CASE(requests_are_ten_seconds_apart),
+		CASE(what_cannot_be_read_is_asked_for_once_the_dialog_stands),
 	};
 
 	return cmocka_run_group_tests_name("session_metadata", tests, NULL, NULL);
