@@ -186,13 +186,16 @@ run_bind(struct command *c, struct recorder *r)
 static bool
 run_part_end(struct command *c, struct recorder *r)
 {
-	const struct reel_mark seam = { .kind = REEL_MARK_SEAM };
+	const struct reel_mark seam = { .kind = REEL_MARK_SEAM }, paused = { .kind = REEL_MARK_PAUSED };
+	bool goes_on = !c->u.seal.order->final;
 
 	if (!recording_part_end(r, c->recording, c->u.seal.order, c->u.seal.rows_max))
 		return false;
 	c->u.seal.order = NULL;	/* the writer's now */
 	if (c->u.seal.seam)
 		recording_mark(r, c->recording, REEL_STREAM_NONE, &seam);
+	if (goes_on && (c->recording->flags & RECORDING_F_PAUSED))	/* a part can be read by itself */
+		recording_mark(r, c->recording, REEL_STREAM_NONE, &paused);
 	return true;
 }
 

@@ -91,7 +91,7 @@ enum reel_mark_kind {
 	REEL_MARK_CLOCK_STEP = 3,
 	REEL_MARK_PAUSED = 4,
 	REEL_MARK_RESUMED = 5,
-	REEL_MARK_HIDDEN = 6,	/* an INFO body or telephone-event while paused: only its length */
+	REEL_MARK_HIDDEN = 6,	/* an INFO body while paused: only its length */
 	REEL_MARK_SEAM = 7,	/* goes on here after a replaced dialog or a lost device */
 };
 

@@ -245,12 +245,13 @@ drop(struct session *s, const char *label, const struct deed *d, const char **wh
 
 /* Its recordings would go on in the dialog that waits for them. */
 static unsigned int
-end(struct session *s, const char **why)
+end(struct session *s, const struct deed *d, const char **why)
 {
 	*why = "another dialog takes the place of this one just now: try again in a second";
 	if (s->successor != NULL)
 		return 409;
 	*why = "";
+	deed_note(s, d, NULL);
 	return session_dispatch(s, EV_HANG_UP) ? 200 : 409;
 }
 
@@ -278,8 +279,10 @@ obey(struct session *s, const char *verb, const char *stream, struct deed *d, co
 		d->event = "dropped";
 		return drop(s, stream, d, why);
 	}
-	if (strcmp(verb, "end") == 0)
-		return end(s, why);
+	if (strcmp(verb, "end") == 0) {
+		d->event = "ended";
+		return end(s, d, why);
+	}
 	*why = "no such command: pause, resume, mask, unmask, drop or end";
 	return 404;
 }

@@ -2,7 +2,10 @@
 and holds what it says of its own SSRCs against what it sent."""
 
 import concurrent.futures
+import socket
+import time
 
+import sip_client as sip
 from recorder import check
 from srtp_call import Run
 
@@ -27,3 +30,22 @@ def test_receiver_reports_say_what_was_lost(context):
         sent = sum(run.sent["reports_sent"] for run in runs)
         check(m["rx_recorded_rtcp"] == sent, f"rx_recorded_rtcp {m['rx_recorded_rtcp']:.0f} of {sent}, "
               f"{ {k: v for k, v in m.items() if k.startswith('rx_drop') and v} }")
+
+
+def test_reports_go_where_a_rtcp_line_says(context):
+    """RFC 3605: to a port that is not beside that of RTP, from a client that sends no RTCP itself."""
+    with context.recorder() as r, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtcp:
+        rtcp.bind((r.host, 0))
+        rtcp.settimeout(SECONDS)
+        call = sip.Call(r, "rtcp", labels=("1",), names=("Alice",), extra=(f"a=rtcp:{rtcp.getsockname()[1]} IN IP4 {r.host}",))
+        check(call.status == 200, f"INVITE got {call.status}")
+        for i in range(int(SECONDS * 50)):
+            call.send(0, sip.rtp(i, 160 * i, 0x1234, bytes(160)))
+            time.sleep(0.02)
+            if r.metrics()["tx_reports"] if i % 50 == 49 else 0:
+                break
+        packet, source = rtcp.recvfrom(2048)
+        check(packet[1] == 201 and packet[8:12] == (0x1234).to_bytes(4, "big"), f"no receiver report: {packet.hex()}")
+        check(source[0] == call.media[0][0] and source[1] == call.media[0][1] + 1, f"it came from {source}")
+        check(call.bye() == 200, "BYE")
+        call.close()

@@ -285,6 +285,48 @@ parts_follow_on_and_a_stream_moves_to_another_recording(void **state)
 	px_close(&px);
 }
 
+/* Who reads one part alone has to see why nothing is in it. */
+static void
+a_part_that_begins_in_a_pause_says_so(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	struct part_key key;
+	const struct px_frame *frames[16];
+	struct reel_mark mark;
+	uint8_t id[REEL_ID_SIZE];
+	uint32_t recording, stream;
+
+	px_start(&px, small);
+	recording = px_recording(&px, 1);
+	spec = px_spec(recording, 0, 20000);
+	stream = px_stream(&px, &spec);
+	assert_int_equal(dataplane_recording_pause(px.dp, recording, true, 0), SRS_OK);
+	for (uint16_t seq = 0; seq < 5; seq++)
+		px_rtp(&px, PX_SOURCE, 5004, 20000, 9, seq);
+	px_received(&px, 5);
+	memset(id, 1, sizeof(id));
+	px_key(&px, &key, id, 1);
+	assert_int_equal(dataplane_part_start(px.dp, recording, &key, true, ++px.cookie), SRS_OK);
+	assert_int_equal(px_wait(&px, EVENT_PART_STARTED, px.cookie)->err, SRS_OK);
+	assert_int_equal(dataplane_recording_pause(px.dp, recording, false, 0), SRS_OK);
+	px_remove(&px, stream);
+	px_seal(&px, recording, "bye");
+	px_stop_and_read(&px);
+	/* in each part, in the second one behind the seam */
+	assert_int_equal(frames_of(&px, 1, REEL_FRAME_MARK, REEL_STREAM_NONE, frames, 16), 4);
+	for (unsigned int i = 0; i < 4; i++) {
+		static const uint8_t kinds[] = { REEL_MARK_PAUSED, REEL_MARK_SEAM, REEL_MARK_PAUSED, REEL_MARK_RESUMED };
+		static const uint32_t parts[] = { 0, 1, 1, 1 };
+
+		assert_int_equal(reel_mark_read(&mark, frames[i]->frame.bytes), SRS_OK);
+		assert_int_equal(mark.kind, kinds[i]);
+		assert_int_equal(frames[i]->part, parts[i]);
+	}
+	assert_int_equal(row_of(&px, 1, 0, 0)->missing[REEL_REASON_PAUSED], 5);
+	px_close(&px);
+}
+
 /* The seal is asked for before the stream has left: its totals stand in it all the same. */
 static void
 a_seal_that_follows_a_move_at_once_has_the_totals(void **state)
@@ -618,6 +660,7 @@ main(void)
 		cmocka_unit_test(every_packet_of_a_call_is_recorded_or_counted),
 		cmocka_unit_test(a_pause_is_a_counted_gap),
 		cmocka_unit_test(parts_follow_on_and_a_stream_moves_to_another_recording),
+		cmocka_unit_test(a_part_that_begins_in_a_pause_says_so),
 		cmocka_unit_test(a_seal_that_follows_a_move_at_once_has_the_totals),
 		cmocka_unit_test(a_latched_source_is_recorded_from_its_first_packet),
 		cmocka_unit_test(more_sources_than_a_stream_keeps_push_out_the_oldest),

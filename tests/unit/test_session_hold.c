@@ -213,9 +213,10 @@ the_operator_ends_a_call(void **state)
 	struct fixture *f = *state;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
-	assert_int_equal(command(f, "end", "{\"by\": \"ann\"}"), 200);
+	assert_int_equal(command(f, "end", "{\"by\": \"ann\", \"reason\": \"wrong number\"}"), 200);
 	assert_int_equal(n_hang_ups, 1);
 	assert_string_equal(hang_up_reason, "operator");
+	assert_non_null(strstr(last_note(REEL_FRAME_EVENT), "\"event\":\"ended\",\"by\":\"operator\",\"name\":\"ann\""));
 	call_end(f);
 	assert_string_equal(sealed_reasons[0], "operator");
 }
