@@ -229,6 +229,18 @@ class Recorder:
             last = now
             time.sleep(0.3)
 
+    def catch_up(self, wait_s=10):
+        """Until the core has read what lies in its queue, and has done what it was told: both may take a while on a busy
+        machine. Two packets to a port of nobody, the second one behind all that the first one found."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind((self.host, 0))
+            for _ in range(2):
+                before, end = self.metrics()["rx_drop_no_stream"], time.monotonic() + wait_s
+                s.sendto(bytes([0x80]) + bytes(171), (self.media, 32766))
+                while self.metrics()["rx_drop_no_stream"] == before:
+                    check(time.monotonic() < end, f"a packet was not read within {wait_s} s")
+                    time.sleep(0.005)
+
     def check_conservation(self):
         """nic_received = sum of all verdicts, read until two readings agree that nothing came in between."""
         for _ in range(10):
