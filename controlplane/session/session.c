@@ -425,7 +425,7 @@ session_event_due(const struct session *s, enum session_event *event)
 	case SESSION_PAUSED:
 		if (s->answer_due) {
 			*event = EV_STREAMS_READY;
-			return session_streams_in(s, STREAM_ADDING) == 0 && !session_streams_rekeying(s);
+			return session_streams_in(s, STREAM_ADDING) == 0 && !session_streams_changing(s);
 		}
 		*event = s->state == SESSION_RECORDING ? EV_HELD : EV_RESUMED;
 		return (s->holds != 0 || session_streams_held(s)) == (s->state == SESSION_RECORDING);

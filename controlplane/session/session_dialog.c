@@ -439,23 +439,6 @@ on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 	session_settle(s);
 }
 
-/* An UPDATE's answer goes out with its 200 and cannot wait for ports: commands for new ones are in the lcore's ring by
- * then, and run before a peer can have read the answer. */
-static unsigned int
-session_update(struct session *s, const struct sip_request *req, char **sdp)
-{
-	if (offer_keep(s, req, s->all->body.sdp->bytes))
-		return 500;
-	(void)session_dispatch(s, EV_OFFER);
-	if (session_answer_make(s, PURPOSE_ANSWER, sdp))
-		return 500;
-	s->reoffer_mono_ns = 0;
-	session_note(s, NULL, REEL_FRAME_ANSWER, span_of_text(*sdp));
-	session_describe(s, NULL);
-	session_recordings_publish(s);
-	return 200;
-}
-
 /* Keys that a client tells of in INFO (the legacy use, RFC 6086 §2): part of the call as much as telephone-events. */
 static bool
 is_digits(const struct sip_request *req)
@@ -472,14 +455,13 @@ is_digits(const struct sip_request *req)
 }
 
 static unsigned int
-on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, const char **warning)
+on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char **warning)
 {
 	struct sessions *all = ctx;
 	struct session *s = dialog_user(d);
 	struct sip_refusal why = { 0 };
-	unsigned int status = 200;
+	bool offers;
 
-	*sdp = NULL;
 	if (s == NULL || session_edge_of(s->state, EV_METADATA) == NULL)
 		return 500;
 	if (is_digits(req)) {
@@ -494,14 +476,19 @@ on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp, 
 	}
 	if (req->body.len != 0 && all->body.sdp == NULL && all->body.metadata == NULL)
 		return 415;
+	/* SDP in an INFO is no offer (RFC 6086, RFC 3264) */
+	offers = all->body.sdp != NULL && strcasecmp(req->method, "UPDATE") == 0;
+	if (offers && (s->answer_due || offer_keep(s, req, all->body.sdp->bytes)))
+		return 500;
 	note_other_parts(s);
 	if (all->body.metadata != NULL)
 		(void)session_dispatch(s, EV_METADATA);
-	/* SDP in an INFO is no offer (RFC 6086, RFC 3264) */
-	if (all->body.sdp != NULL && strcasecmp(req->method, "UPDATE") == 0)
-		status = s->answer_due ? 500 : session_update(s, req, sdp);	/* RFC 3311 §5.2 */
+	if (offers) {
+		s->answer_due = true;
+		(void)session_dispatch(s, EV_OFFER);
+	}
 	session_settle(s);
-	return status;
+	return offers ? 0 : 200;
 }
 
 static void

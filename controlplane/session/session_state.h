@@ -135,7 +135,7 @@ struct session_stream {
 	enum offer_keying protection;
 	struct session_keying *keying;	/* with SDES; with DTLS keys that the data plane has not taken yet */
 	struct session_dtls dtls;
-	unsigned int n_rekeys;		/* handed to the data plane, without their event yet */
+	unsigned int n_rekeys, n_updates;	/* handed to the data plane, without their event yet */
 };
 
 /* Who stopped the recording. Each goes by its own command: a client that resumes lifts no operator's mask. What the client
@@ -357,7 +357,7 @@ void session_streams_key(struct session *s);	/* what a full ring held up */
 unsigned int session_streams_in(const struct session *s, enum session_stream_state state);
 unsigned int session_streams_n(const struct session *s);
 bool session_streams_held(const struct session *s);
-bool session_streams_rekeying(const struct session *s);
+bool session_streams_changing(const struct session *s);	/* keys, sources or holds are on their way to the lcore */
 void session_stream_on_event(struct session *s, unsigned int i, const struct dataplane_event *e);
 /* What a description of ours is for. */
 enum session_purpose {

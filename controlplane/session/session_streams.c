@@ -277,6 +277,7 @@ stream_resource(struct session *s, struct session_stream *st, const struct offer
 {
 	struct session_stream before = *st;
 	struct stream_spec spec;
+	enum srs_err err;
 
 	mline_source(s, m, &st->source, &st->latch);
 	st->inactive = mline_is_inactive(m);
@@ -288,8 +289,10 @@ stream_resource(struct session *s, struct session_stream *st, const struct offer
 		return SRS_OK;
 	stream_note_hold(s, st);
 	stream_spec_fill(st, &spec);
-	return dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
-	                               session_cookie(s, COOKIE_STREAM, st->i));
+	err = dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec,
+	                              session_cookie(s, COOKIE_STREAM, st->i));
+	st->n_updates += err == SRS_OK;
+	return err;
 }
 
 static void
@@ -439,12 +442,12 @@ session_streams_held(const struct session *s)
 }
 
 bool
-session_streams_rekeying(const struct session *s)
+session_streams_changing(const struct session *s)
 {
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
 		const struct session_stream *st = s->streams[i];
 
-		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && st->n_rekeys != 0)
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && (st->n_rekeys != 0 || st->n_updates != 0))
 			return true;
 	}
 	return false;
@@ -468,6 +471,16 @@ on_rekeyed(struct session *s, struct session_stream *st, const struct dataplane_
 }
 
 static void
+on_updated(struct session *s, struct session_stream *st, const struct dataplane_event *e)
+{
+	if (st->n_updates > 0)
+		st->n_updates--;
+	if (e->err)
+		log_warn("session", "update_failed", "call_id=%s mline=%u err=%s", s->call_id, st->mline,
+		         srs_err_name(e->err));
+}
+
+static void
 on_installed(struct session *s, struct session_stream *st, const struct dataplane_event *e)
 {
 	if (e->err == SRS_OK) {
@@ -479,8 +492,6 @@ on_installed(struct session *s, struct session_stream *st, const struct dataplan
 	log_warn("session", "stream_refused", "call_id=%s mline=%u err=%s", s->call_id, st->mline,
 	         srs_err_name(e->err));
 	stream_drop(s, st, false);
-	if (!s->answer_due)		/* the answer to an UPDATE promised it */
-		s->reoffer_mono_ns = 1;
 }
 
 static void
@@ -525,9 +536,8 @@ session_stream_on_event(struct session *s, unsigned int i, const struct dataplan
 		on_rekeyed(s, st, e);
 	else if (e->kind == EVENT_STREAM_REMOVED && st->state == STREAM_REMOVING)
 		stream_drop(s, st, true);
-	else if (e->kind == EVENT_STREAM_UPDATED && e->err)
-		log_warn("session", "update_failed", "call_id=%s mline=%u err=%s", s->call_id, st->mline,
-		         srs_err_name(e->err));
+	else if (e->kind == EVENT_STREAM_UPDATED)
+		on_updated(s, st, e);
 }
 
 /* ---- the answer ---- */

@@ -119,6 +119,7 @@ dialog_free(struct dialog *d)
 	free(d->record_route);
 	free(d->invite_target);
 	free(d->invite_route);
+	free(d->update_target);
 	accepted_drop(d);
 	dialog_offer_release(d);
 	dialog_timer_release(d);
@@ -157,6 +158,7 @@ dialog_destroy(struct dialog *d)
 		return;
 	d->state = DIALOG_DEAD;
 	forget(&d->invite);
+	forget(&d->update);
 	forget(&d->bye);
 	forget(&d->probe);
 	dialog_offer_release(d);
@@ -290,6 +292,54 @@ invite_answer(struct dialog *d, const struct sip_answer *a)
 		sip_answer(d->sip, d->invite, "INVITE", &d->path, a);
 }
 
+/* ---- the UPDATE in hand ---- */
+
+static void
+update_done(void *ctx, struct transaction *t)
+{
+	struct dialog *d = ctx;
+
+	if (d->update == t)
+		d->update = NULL;
+}
+
+/* It waits for its ports: media may come as soon as the answer is there (RFC 3264 §6.1). */
+static void
+update_take(struct dialog *d, const struct message *m, struct transaction *t)
+{
+	struct transaction_user user = { .on_done = update_done, .ctx = d };
+
+	transaction_user_set(t, &user);
+	d->update = t;
+	timer_ask_read(&d->update_asks, m);
+	free(d->update_target);
+	d->update_target = message_has(m, "Contact") ? dialog_uri_of(message_value(m, "Contact")) : NULL;
+}
+
+static void
+update_answer(struct dialog *d, const struct sip_answer *a)
+{
+	struct transaction *t = d->update;
+
+	forget(&d->update);
+	sip_answer(d->sip, t, "UPDATE", &d->path, a);
+}
+
+static void
+update_accept(struct dialog *d, const char *sdp)
+{
+	char lines[TIMER_LINES_MAX];
+
+	dialog_timer_agree(d, &d->update_asks, lines);
+	if (d->update_target != NULL) {
+		free(d->remote_target);
+		d->remote_target = d->update_target;
+		d->update_target = NULL;
+	}
+	dialog_offer_stale(d);
+	update_answer(d, &(struct sip_answer){ .status = 200, .sdp = sdp, .lines = lines });
+}
+
 /* ---- over ---- */
 
 static void
@@ -326,6 +376,8 @@ dialog_end_as(struct dialog *d, enum dialog_end how, unsigned int cause, const c
 	if (d->invite_pending)
 		invite_answer(d, &(struct sip_answer){ .status = was == DIALOG_OFFERED ? 503 : 487, .warning = text,
 			      .retry_after_s = was == DIALOG_OFFERED ? sip_retry_after(d->sip) : 0 });
+	if (d->update != NULL)
+		update_answer(d, &(struct sip_answer){ .status = 487, .warning = text });
 	/* RFC 3261 §15: no BYE before the ACK, or before we stopped waiting for it */
 	if (was == DIALOG_CONFIRMED)
 		dialog_bye_send(d);
@@ -414,6 +466,10 @@ dialog_accept(struct dialog *d, const char *sdp)
 	char *lines, *text = NULL;
 	size_t len = 0;
 
+	if (d->update != NULL) {
+		update_accept(d, sdp);
+		return;
+	}
 	if (!d->invite_pending || (d->state != DIALOG_OFFERED && d->state != DIALOG_CONFIRMED &&
 	                           d->state != DIALOG_ACCEPTED))
 		return;
@@ -451,6 +507,11 @@ dialog_refuse(struct dialog *d, const struct sip_refusal *why)
 {
 	bool initial = d->state == DIALOG_OFFERED;
 
+	if (d->update != NULL) {
+		update_answer(d, &(struct sip_answer){ .status = why->status, .warning = why->warning,
+			      .retry_after_s = why->retry_after_s });
+		return;
+	}
 	if (!d->invite_pending || d->state == DIALOG_ENDING || d->state == DIALOG_DEAD)
 		return;
 	invite_answer(d, &(struct sip_answer){ .status = why->status, .warning = why->warning,
@@ -632,7 +693,7 @@ on_reinvite(struct dialog *d, const struct message *m, const struct conn_path *f
 	struct sip *s = d->sip;
 	struct sip_request_view view;
 
-	if (d->invite_pending) {
+	if (d->invite_pending || d->update != NULL) {
 		answer_pending(d, t, m);
 		return;
 	}
@@ -649,15 +710,15 @@ on_reinvite(struct dialog *d, const struct message *m, const struct conn_path *f
 	sip_request_view_release(&view);
 }
 
-/* @return the session layer's verdict; `*sdp` is malloc'd and may hold keys */
+/* @return the session layer's verdict */
 static unsigned int
-hand_over_body(struct dialog *d, const struct message *m, const struct conn_path *from, char **sdp, const char **warning)
+hand_over_body(struct dialog *d, const struct message *m, const struct conn_path *from, const char **warning)
 {
 	struct sip_request_view view;
 	unsigned int status;
 
 	sip_request_view(d->sip, &view, m, from);
-	status = d->sip->handlers.on_body(d->sip->ctx, d, &view.request, sdp, warning);
+	status = d->sip->handlers.on_body(d->sip->ctx, d, &view.request, warning);
 	sip_request_view_release(&view);
 	return status;
 }
@@ -668,16 +729,14 @@ on_bye(struct dialog *d, const struct message *m, const struct conn_path *from, 
 {
 	struct sip *s = d->sip;
 	const char *warning;
-	char *sdp = NULL;
 
 	if (m->body.len != 0 && !d->told && d->state == DIALOG_CONFIRMED)
-		(void)hand_over_body(d, m, from, &sdp, &warning);
-	if (sdp != NULL)
-		secret_wipe(sdp, strlen(sdp));
-	free(sdp);
+		(void)hand_over_body(d, m, from, &warning);
 	answer(d, t, m, 200, NULL);
 	if (d->invite_pending)
 		invite_answer(d, &(struct sip_answer){ .status = 487, .warning = "the dialog was ended" });
+	if (d->update != NULL)
+		update_answer(d, &(struct sip_answer){ .status = 487, .warning = "the dialog was ended" });
 	d->state = DIALOG_ENDING;
 	if (!d->told) {
 		d->told = true;
@@ -699,7 +758,7 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 	bool offers = update && dialog_sdp_of(m).len != 0;
 	struct sip_answer a = { .status = 200 };
 	struct timer_ask asked;
-	char *sdp = NULL, lines[TIMER_LINES_MAX];
+	char lines[TIMER_LINES_MAX];
 
 	if (!update && message_has(m, "Info-Package")) {
 		answer(d, t, m, 469, "no Info-Package is served");
@@ -709,30 +768,29 @@ on_body(struct dialog *d, const struct message *m, const struct conn_path *from,
 		answer(d, t, m, 491, "our own offer is not answered yet");
 		return;
 	}
-	if (offers && d->invite_pending) {
+	if ((offers && d->invite_pending) || (update && d->update != NULL)) {	/* RFC 3311 §5.2 */
 		answer_pending(d, t, m);
 		return;
 	}
+	if (offers)
+		update_take(d, m, t);
 	if (m->body.len != 0) {
-		a.status = hand_over_body(d, m, from, &sdp, &a.warning);
-		a.sdp = sdp;
+		a.status = hand_over_body(d, m, from, &a.warning);
 	}
+	if (a.status == 0)
+		return;
+	if (d->update == t)
+		forget(&d->update);
 	if (a.status >= 300) {
 		if (a.warning == NULL)
 			a.warning = "the body was not taken: its type or content is not one that is recorded";
-		a.sdp = NULL;
 	} else if (update) {
 		timer_ask_read(&asked, m);
 		dialog_timer_agree(d, &asked, lines);
 		a.lines = lines;
 		dialog_target_move(d, m);
-		if (offers)
-			dialog_offer_stale(d);
 	}
 	sip_answer(s, t, m->method, from, &a);
-	if (sdp != NULL)
-		secret_wipe(sdp, strlen(sdp));
-	free(sdp);
 }
 
 void

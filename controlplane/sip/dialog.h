@@ -44,7 +44,7 @@ struct sip_request {
 	const struct config_src *src;	/* the profile that holds for the peer; never NULL */
 };
 
-/* How a handler answers an INVITE or re-INVITE: now or later, exactly once, by one of these. Both accept a dialog
+/* How a handler answers an INVITE, re-INVITE or UPDATE with an offer: now or later, exactly once, by one of these. Both accept a dialog
  * whose request was cancelled meanwhile (nothing is sent). */
 /** 200 with plain application/sdp; retransmitted until ACK. `sdp` may hold keys: what is kept of it is wiped. */
 void dialog_accept(struct dialog *d, const char *sdp);
@@ -113,11 +113,10 @@ struct dialog_handlers {
 	void (*on_invite)(void *ctx, struct dialog *d, const struct sip_request *req);
 	/** A re-INVITE (answer as above). `req->body` is empty when it carries no offer: answer with our description. */
 	void (*on_reinvite)(void *ctx, struct dialog *d, const struct sip_request *req);
-	/** A body in UPDATE or INFO that may hold metadata. @return status: 200, or 4xx and 5xx, then with the text of
-	 * Warning in `*warning` when there is one to give. With `*sdp` set (UPDATE with an offer) the 200 carries it;
-	 * malloc'd, taken over, and wiped since it may hold keys. */
-	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp,
-	                        const char **warning);
+	/** A body in UPDATE or INFO: metadata, or in an UPDATE an offer. @return status: 200, or 4xx and 5xx, then with the
+	 * text of Warning in `*warning` when there is one to give. 0, to an UPDATE with an offer alone: the answer comes by
+	 * dialog_accept() or dialog_refuse(), when the ports are armed. */
+	unsigned int (*on_body)(void *ctx, struct dialog *d, const struct sip_request *req, const char **warning);
 	/** ACK arrived; `body` is the answer when we offered. */
 	void (*on_confirmed)(void *ctx, struct dialog *d, struct span body);
 	/** The final answer to dialog_send(). 2xx: `sdp` is the answer to our offer, empty when the peer gave none. Any

@@ -274,7 +274,7 @@ send_in_hand(struct dialog *d)
 static bool
 is_our_turn(const struct dialog *d)
 {
-	return d->state == DIALOG_CONFIRMED && !d->invite_pending && d->accepted == NULL;
+	return d->state == DIALOG_CONFIRMED && !d->invite_pending && d->update == NULL && d->accepted == NULL;
 }
 
 /* The next try of what is in hand. */

@@ -144,6 +144,10 @@ struct dialog {
 	uint32_t resend_ms;
 	struct timer resend, give_up, notice;
 
+	struct transaction *update;		/* theirs, with an offer that waits for our answer */
+	struct timer_ask update_asks;
+	char *update_target;			/* remote target, once we accept it; NULL: as it is */
+
 	struct transaction *bye, *probe;
 	struct dialog_offer offer;
 	struct dialog_timer timer;

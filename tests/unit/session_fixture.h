@@ -414,16 +414,6 @@ teardown(void **state)
 }
 
 /* Deliver events until none follow from them. */
-/* A body in the dialog. @return status */
-static inline unsigned int
-body(struct fixture *f, const char *method, char **sdp, const char **warning)
-{
-	*sdp = NULL;
-	*warning = NULL;
-	f->request.method = method;
-	return sessions_handlers()->on_body(f->all, &f->dialog, &f->request, sdp, warning);
-}
-
 static inline void
 run(struct fixture *f)
 {
@@ -433,6 +423,28 @@ run(struct fixture *f)
 		sessions_on_event(f->all, &e);
 	}
 	n_events = 0;
+}
+
+/* A body in the dialog. An UPDATE with an offer is answered once the ports are armed: what follows from it is waited for.
+ * @param sdp  the answer's, or NULL; free it @return status */
+static inline unsigned int
+body(struct fixture *f, const char *method, char **sdp, const char **warning)
+{
+	unsigned int before = n_accepts, status;
+
+	*sdp = NULL;
+	*warning = NULL;
+	f->request.method = method;
+	status = sessions_handlers()->on_body(f->all, &f->dialog, &f->request, warning);
+	if (status != 0)
+		return status;
+	run(f);
+	if (n_accepts == before) {
+		*warning = refusal_warning;
+		return refusal.status;
+	}
+	*sdp = strdup(accepted_sdp);
+	return 200;
 }
 
 #define BOUNDARY "unique-boundary"

@@ -103,16 +103,16 @@ peer_on_reinvite(void *ctx, struct dialog *d, const struct sip_request *req)
 }
 
 static inline unsigned int
-peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, char **sdp,
-             const char **warning)
+peer_on_body(void *ctx, struct dialog *d, const struct sip_request *req, const char **warning)
 {
 	struct peer *p = ctx;
 
 	p->n_bodies++;
 	peer_note(p, d, req);
-	if (strstr(req->content_type, "sdp") != NULL)
-		*sdp = strdup(PEER_SDP);
-	return p->body_status;
+	if (p->body_status != 200 || strcmp(req->method, "UPDATE") != 0 || strstr(req->content_type, "sdp") == NULL)
+		return p->body_status;
+	peer_answer_now(p, d, false);
+	return 0;
 }
 
 static inline void

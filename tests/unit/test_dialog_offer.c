@@ -215,6 +215,40 @@ their_offer_while_ours_waits_makes_ours_stale(void **state)
 	assert_int_equal(c->peer.n_bodies, 1);
 }
 
+/* RFC 3311 §5.2: while it waits for its ports, another UPDATE or INVITE gets 500; a BYE answers it with 487. */
+static void
+an_update_whose_answer_waits_holds_up_the_next(void **state)
+{
+	struct call *c = *state;
+	const char *text;
+
+	establish(c, "");
+	c->peer.answer = PEER_LATER;
+	peer_request(&(struct peer_request){ .method = "UPDATE", .fd = c->fd, .branch = "u1", .cseq = 2, .to_tag = c->to_tag,
+		      .lines = SDP_LINES, .body = "v=0\r\n" });
+	peer_turn(&c->peer, 5);
+	silence(c);
+	assert_status(ask(c, (struct peer_request){ .method = "UPDATE", .branch = "u2", .cseq = 3, .to_tag = c->to_tag }), 500);
+	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "i1", .cseq = 4, .to_tag = c->to_tag,
+	           .lines = SDP_LINES, .body = "v=0\r\n" });
+	assert_status(text, 500);
+	assert_non_null(strstr(text, "Retry-After: "));
+	peer_request(&(struct peer_request){ .method = "ACK", .fd = c->fd, .branch = "i1", .cseq = 4, .to_tag = c->to_tag });
+	assert_int_equal(dialog_send(c->peer.dialog, &offer), SRS_ERR_STATE);
+	dialog_accept(c->peer.dialog, PEER_SDP);
+	text = peer_receive(&c->peer, c->fd, 200);
+	assert_status(text, 200);
+	assert_non_null(strstr(text, "CSeq: 2 UPDATE"));
+	assert_non_null(strstr(text, "m=audio 16384"));
+
+	peer_request(&(struct peer_request){ .method = "UPDATE", .fd = c->fd, .branch = "u3", .cseq = 5, .to_tag = c->to_tag,
+		      .lines = SDP_LINES, .body = "v=0\r\n" });
+	peer_turn(&c->peer, 5);
+	silence(c);
+	assert_status(ask(c, (struct peer_request){ .method = "BYE", .branch = "b", .cseq = 6, .to_tag = c->to_tag }), 200);
+	assert_status(peer_receive(&c->peer, c->fd, 200), 487);
+}
+
 static void
 their_offers_get_491_while_ours_is_open(void **state)
 {
@@ -470,6 +504,7 @@ main(void)
 		TEST(a_busy_peer_is_asked_again_when_it_says),
 		TEST(their_offer_while_ours_waits_makes_ours_stale),
 		TEST(their_offers_get_491_while_ours_is_open),
+		TEST(an_update_whose_answer_waits_holds_up_the_next),
 		TEST(we_do_not_offer_while_theirs_is_open),
 		TEST(refused_method_falls_back_to_reinvite),
 		TEST(a_snapshot_request_goes_by_update_alone),

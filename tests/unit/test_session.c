@@ -399,21 +399,36 @@ two_communication_sessions_in_the_invite_open_two_recordings(void **state)
 }
 
 static void
-an_update_with_an_offer_is_answered_at_once(void **state)
+an_update_with_an_offer_is_answered_once_its_ports_are_armed(void **state)
 {
 	struct fixture *f = *state;
 	const char *warning;
-	char *sdp;
 
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	request_of(f, sdp_of(TWO_STREAMS MLINE("4004", "sendonly", "3"), 2), NULL);
-	assert_int_equal(body(f, "UPDATE", &sdp, &warning), 200);
-	assert_non_null(sdp);
-	assert_non_null(strstr(sdp, "m=audio 20002 "));
-	free(sdp);
+	f->request.method = "UPDATE";
+	assert_int_equal(sessions_handlers()->on_body(f->all, &f->dialog, &f->request, &warning), 0);
+	assert_int_equal(n_accepts, 1);		/* RFC 3264 §6.1 */
 	run(f);
+	assert_int_equal(n_accepts, 2);
+	assert_non_null(strstr(accepted_sdp, "m=audio 20002 "));
 	assert_int_equal(live_streams, 3);
+	call_end(f);
+}
+
+/* What a hold lifts is recorded from the answer on, not from when the lcore had the time. */
+static void
+a_resume_is_answered_once_the_data_plane_has_it(void **state)
+{
+	struct fixture *f = *state;
+
+	call_begin(f, sdp_of(SDP_HEAD MLINE("4000", "inactive", "1"), 1), NULL);
+	request_of(f, sdp_of(SDP_HEAD MLINE("4000", "sendonly", "1"), 2), NULL);
+	sessions_handlers()->on_reinvite(f->all, &f->dialog, &f->request);
+	assert_int_equal(n_updates, 1);
 	assert_int_equal(n_accepts, 1);
+	run(f);
+	assert_int_equal(n_accepts, 2);
 	call_end(f);
 }
 
@@ -741,7 +756,8 @@ main(void)
 		CASE(a_broken_reinvite_leaves_the_session_as_it_was),
 		CASE(a_second_communication_session_opens_its_own_recording),
 		CASE(two_communication_sessions_in_the_invite_open_two_recordings),
-		CASE(an_update_with_an_offer_is_answered_at_once),
+		CASE(an_update_with_an_offer_is_answered_once_its_ports_are_armed),
+		CASE(a_resume_is_answered_once_the_data_plane_has_it),
 		CASE(a_broken_update_leaves_the_session_as_it_was),
 		CASE(an_unknown_body_in_info_is_415),
 		CASE(cancel_before_the_answer_fails_the_session_and_seals_what_was_opened),

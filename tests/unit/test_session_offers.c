@@ -106,6 +106,8 @@ say(struct fixture *f, const struct step *step)
 		seen.update_status = body(f, "UPDATE", &answer, &warning);
 		(void)snprintf(seen.update_sdp, sizeof(seen.update_sdp), "%s", answer != NULL ? answer : "");
 		free(answer);
+		seen.n_accepts = n_accepts;
+		seen.n_refusals = n_refusals;
 	} else if (strcmp(step->how, "ack") == 0) {
 		sessions_handlers()->on_confirmed(f->all, &f->dialog, span_of_text(step->text));
 	} else if (strcmp(step->how, "answer") == 0) {
