@@ -496,7 +496,7 @@ session_timer_arm(struct session *s)
 	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
 		const struct session_recording *r = s->recordings[i];
 
-		if (r != NULL && r->state == RECORDING_OPEN && r->part_due_mono_ns < due)
+		if (r != NULL && r->state == RECORDING_OPEN && !r->doomed && r->part_due_mono_ns < due)
 			due = r->part_due_mono_ns;
 	}
 	if (due == UINT64_MAX)

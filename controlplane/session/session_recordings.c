@@ -15,6 +15,7 @@
 
 #define NS_PER_S          UINT64_C(1000000000)
 #define PART_RETRY_S      10
+#define SEAM_RETRY_MS     100	/* while the part before is being sealed */
 #define SEGMENT_PATH_MAX  1024
 
 static uint64_t
@@ -512,12 +513,17 @@ on_part_started(struct session *s, struct session_recording *r, const struct dat
 
 	r->part_pending = false;
 	if (seam) {
-		r->seam = e->err ? SEAM_DUE : SEAM_NONE;	/* tried again with part_due */
+		r->seam = e->err ? SEAM_DUE : SEAM_NONE;	/* tried again at part_due */
 		session_note_all(s, r);		/* of the new dialog */
 		session_describe(s, r);
 	}
 	if (e->err) {
-		log_warn("session", "part_failed", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
+		if (r->seam == SEAM_DUE && e->err == SRS_ERR_STATE && !r->doomed) {	/* replaced twice within a moment */
+			r->part_due_mono_ns = reactor_mono_ns() + SEAM_RETRY_MS * (NS_PER_S / 1000);
+			session_timer_arm(s);
+		} else {
+			log_warn("session", "part_failed", "call_id=%s err=%s", s->call_id, srs_err_name(e->err));
+		}
 		return;
 	}
 	r->part++;

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tempfile
+import time
 
 from certificates import Authority
 from recorder import check
@@ -70,6 +71,29 @@ def seam_is_where_the_dialogs_meet(r):
     check(all(re.search(r"ssrc=0000100[01]", f) for f in before if " RTP " in f), "a foreign frame before the seam")
     for kind in ("OFFER", "ANSWER", "METADATA", "DESCRIPTION"):
         check(any(f" {kind} " in f for f in after), f"no {kind} in the new part")
+
+
+def test_a_call_that_is_replaced_time_and_again_keeps_its_seams(context):
+    """Faster than parts can begin: the seam of the last one comes as soon as there can be one, not seconds later."""
+    with context.recorder() as r:
+        first = last = Call(r, "chain-0@src")
+        for i in range(1, 13):
+            last = Call(r, f"chain-{i}@src", beside=first, lines=("Require: siprec, replaces", replaces(last)))
+            check(last.status == 200, f"replacement {i} got {last.status}: {last.answer.header('Warning')}")
+        time.sleep(1)
+        talk(last, 0x3000)
+        r.settle()
+        check(last.bye() == 200, "BYE of the last one")
+        r.wait_sealed(1)
+        status, text = r.reel_py("dump", "--keys", r.settings["keys.path"])
+        check(status == 0, f"reel.py dump: {text[-400:]}")
+        frames = [line for line in text.splitlines() if re.search(r" (RTP|MARK) stream=", line)]
+        spoken = [i for i, line in enumerate(frames) if " RTP " in line]
+        seams = [i for i, line in enumerate(frames) if " SEAM " in line]
+        check(len(spoken) == 2 * PACKETS, f"{len(spoken)} frames")
+        check(len(seams) > 1 and seams[-1] < spoken[0], f"seams at {seams}, frames from {spoken[0]} on")
+        status, out, err = r.tool("verify", "--json", expect=None)
+        check(status == 0, f"capstan verify: {out[-600:]} {err}")
 
 
 def test_what_may_not_replace_leaves_the_call_as_it_was(context):
