@@ -305,6 +305,33 @@ a_profile_that_takes_no_refresh_is_not_refreshed(void **state)
 	assert_null(strstr(ok, "Session-Expires"));
 }
 
+/* Three refusals in a row, of whichever calls, and no timer that we would have to refresh is agreed on any more. */
+static void
+who_refuses_three_refreshes_is_not_refreshed_any_more(void **state)
+{
+	static const char lines[] = SDP_LINES ALLOW_UPDATE "Supported: timer\r\nSession-Expires: 2;refresher=uas\r\n";
+	struct call *c = *state;
+	char id[16];
+	const char *text;
+
+	for (unsigned int i = 0; i < OBSERVATORY_STRIKES; i++) {
+		snprintf(id, sizeof(id), "refused%u", i);
+		establish_as(c, id, lines + strlen(SDP_LINES));
+	}
+	for (unsigned int n = 0; n < OBSERVATORY_STRIKES; n++) {
+		text = peer_receive(&c->peer, c->fd, 1500);
+		assert_memory_equal(text, "UPDATE ", 7);
+		answer_request(c, text, "488 Not Acceptable Here");
+	}
+	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "after", .call_id = "after", .cseq = 1, .lines = lines,
+		       .body = "v=0\r\n" });
+	assert_status(text, 200);
+	assert_null(strstr(text, "Session-Expires"));
+	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "own", .call_id = "own", .cseq = 1, .body = "v=0\r\n",
+		       .lines = SDP_LINES "Supported: timer\r\nSession-Expires: 2;refresher=uac\r\n" });
+	assert_says(text, "Session-Expires: 2;refresher=uac");	/* what it does itself is its own business */
+}
+
 int
 main(void)
 {
@@ -322,6 +349,7 @@ main(void)
 		TEST(an_unanswered_refresh_ends_the_call),
 		TEST(an_offer_that_meets_a_refresh_waits_for_it),
 		TEST(a_profile_that_takes_no_refresh_is_not_refreshed),
+		TEST(who_refuses_three_refreshes_is_not_refreshed_any_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,33 @@ a_metadata_part_alone_makes_it_a_recording_session(void **state)
 	call_end(f);
 }
 
+/* docs/operations.md, "Recording clients". */
+static void
+what_an_offer_and_a_document_break_is_counted_for_the_client(void **state)
+{
+	struct fixture *f = *state;
+
+	memset(observed, 0, sizeof(observed));
+	request_of(f, sdp_of("m=audio 20000 RTP/AVP 0\r\na=sendonly\r\n", 1), "<recording xmlns='urn:ietf:params:xml:ns:recording:1'");
+	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
+	assert_int_equal(observed[OBSERVED_OFFERS], 1);
+	assert_int_equal(observed[OBSERVED_NO_LABEL], 1);
+	assert_int_equal(observed[OBSERVED_SDES], 0);
+	assert_int_equal(observed[OBSERVED_DOCUMENTS], 1);
+	assert_int_equal(observed[OBSERVED_UNREAD], 1);
+	assert_string_equal(observed_rule, "a metadata document that cannot be read");
+	run(f);
+	call_end(f);
+	request_of(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+	sessions_handlers()->on_invite(f->all, &f->dialog, &f->request);
+	assert_int_equal(observed[OBSERVED_OFFERS], 2);
+	assert_int_equal(observed[OBSERVED_NO_LABEL], 1);
+	assert_int_equal(observed[OBSERVED_UNREAD], 1);
+	assert_string_equal(observed_dialect, metadata_dialect_name(METADATA_RFC7865));
+	run(f);
+	call_end(f);
+}
+
 static void
 missing_or_broken_sdp_is_refused(void **state)
 {
@@ -743,6 +770,7 @@ main(void)
 		CASE(the_description_names_streams_participants_and_their_session),
 		CASE(not_a_recording_session_is_refused_with_what_was_missing),
 		CASE(a_metadata_part_alone_makes_it_a_recording_session),
+		CASE(what_an_offer_and_a_document_break_is_counted_for_the_client),
 		CASE(missing_or_broken_sdp_is_refused),
 		CASE(what_cannot_be_recorded_gets_port_0_and_the_rest_is_recorded),
 		CASE(broken_metadata_never_loses_media),

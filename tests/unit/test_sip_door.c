@@ -197,6 +197,80 @@ answers_to_what_cannot_be_read_are_bounded_too(void **state)
 	assert_int_equal(n_none, 2);
 }
 
+static char *
+refusals(struct call *c, const char *query)
+{
+	unsigned int status;
+	char *json = observatory_refusals_json(sip_observatory(c->peer.sip), query, &status);
+
+	assert_int_equal(status, 200);
+	assert_non_null(json);
+	return json;
+}
+
+static void
+a_refusal_is_kept_with_its_call_its_client_and_its_reason(void **state)
+{
+	struct call *c = *state;
+	char *json;
+
+	c->peer.answer = PEER_REFUSE;
+	assert_status(invite(c, "unwanted", "User-Agent: SBC/7\r\n"), 403);
+	ack(c, 1);
+	assert_status(ask(c, (struct peer_request){ .method = "BYE", .branch = "b", .cseq = 1, .call_id = "stray", .to_tag = "no" }), 481);
+	c->peer.full = true;
+	assert_status(invite(c, "at-the-door", "User-Agent: SBC/7\r\n"), 503);
+	json = refusals(c, "src=127.0.0.1 SBC/7\n");
+	assert_says(json, "\"method\":\"INVITE\",\"call_id\":\"at-the-door\",\"status\":503,\"rule\":\"no room\"");
+	assert_says(json, "\"call_id\":\"unwanted\",\"status\":403,\"rule\":\"no \\\"recording\\\" session\"");
+	assert_null(strstr(json, "stray"));
+	free(json);
+	json = refusals(c, "status=481\n");
+	assert_says(json, "\"src\":\"127.0.0.1\"");
+	assert_says(json, "\"call_id\":\"stray\"");
+	free(json);
+}
+
+static void
+pings_and_cancelled_calls_are_no_refusals(void **state)
+{
+	struct call *c = *state;
+	char *json;
+
+	c->peer.full = true;
+	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o", .cseq = 1 }), 503);
+	c->peer.full = false;
+	c->peer.answer = PEER_LATER;
+	peer_request(&(struct peer_request){ .method = "INVITE", .fd = c->fd, .branch = "inv", .cseq = 1 });
+	assert_status(peer_receive(&c->peer, c->fd, 200), 100);
+	peer_request(&(struct peer_request){ .method = "CANCEL", .fd = c->fd, .branch = "inv", .cseq = 1 });
+	assert_status(peer_final(&c->peer, c->fd), 200);
+	assert_status(peer_final(&c->peer, c->fd), 487);
+	json = refusals(c, "");
+	assert_says(json, "\"refusals\":[]");
+	free(json);
+}
+
+/* Requests in a dialog come without a User-Agent: they are their dialog's client's. */
+static void
+a_client_keeps_its_row_through_its_call(void **state)
+{
+	struct call *c = *state;
+	unsigned int status;
+	char *json;
+
+	establish(c, "User-Agent: SBC/7\r\nAllow: UPDATE\r\n");
+	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "o", .cseq = 2, .to_tag = c->to_tag }), 200);
+	assert_status(ask(c, (struct peer_request){ .method = "BYE", .branch = "bye", .cseq = 3, .to_tag = c->to_tag }), 200);
+	json = observatory_srcs_json(sip_observatory(c->peer.sip), "name=127.0.0.1", reactor_wall_ns(), &status);
+	assert_says(json, "\"count\":1}");
+	assert_says(json, "\"name\":\"127.0.0.1 SBC/7\"");
+	assert_says(json, "\"requests\":3,\"over_udp\":3,");
+	assert_says(json, "\"invites\":1,\"calls\":1,\"refused\":0,\"without_require_siprec\":1,\"without_src_parameter\":0,");
+	assert_says(json, "\"with_update_allowed\":1");
+	free(json);
+}
+
 int
 main(void)
 {
@@ -211,6 +285,9 @@ main(void)
 		TEST(answers_to_what_cannot_be_read_are_bounded_too),
 		TEST(record_aware_is_understood_and_never_offered),
 		TEST(cancels_of_nothing_cost_the_rate_and_those_of_an_invite_do_not),
+		TEST(a_refusal_is_kept_with_its_call_its_client_and_its_reason),
+		TEST(pings_and_cancelled_calls_are_no_refusals),
+		TEST(a_client_keeps_its_row_through_its_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
