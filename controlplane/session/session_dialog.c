@@ -105,7 +105,7 @@ struct mlines {
 
 static const char no_address[] = "No media address of the offered IP version, offer the other one";
 
-/* @param s  the session that this is a later offer of; NULL: it is the first */
+/* @param s  the session that this is a later offer of, or whose place it would take; NULL: it is the first */
 static void
 mlines_judge(struct mlines *out, struct sessions *all, const struct session *s, const struct session_policy *p)
 {
@@ -126,6 +126,17 @@ mlines_judge(struct mlines *out, struct sessions *all, const struct session *s, 
 		if (out->obstacle == NULL)
 			out->obstacle = obstacle;
 	}
+}
+
+/* Nothing that is offered may be recorded: an operator ended it in the dialog that is to be replaced. */
+static bool
+all_dropped(const struct session *old, const struct offer *o)
+{
+	for (unsigned int i = 0; i < o->n_media; i++) {
+		if (session_mline_is_candidate(&o->media[i]) && !session_mline_is_dropped(old, &o->media[i], i))
+			return false;
+	}
+	return true;
 }
 
 /* Why there is no m-line that could be recorded if it were protected otherwise. */
@@ -173,6 +184,7 @@ static bool
 invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_refusal *why,
                enum session_counter *counter)
 {
+	const struct session *old = req->replaced != NULL ? dialog_user(req->replaced) : NULL;
 	struct session_policy policy;
 	struct admission_view v;
 	struct mlines n;
@@ -180,7 +192,7 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 	*counter = SESSION_REFUSED_BODY;
 	if (!body_read(all, req, why))
 		return false;
-	if (req->replaced != NULL && !session_replace_allows(dialog_user(req->replaced), why))
+	if (req->replaced != NULL && !session_replace_allows(old, why))
 		return false;
 	if (!policy_accepts(all, req, why)) {
 		*counter = SESSION_REFUSED_POLICY;
@@ -191,9 +203,13 @@ invite_accepts(struct sessions *all, const struct sip_request *req, struct sip_r
 	if (!sdp_read(all, why))
 		return false;
 	session_policy_read(&policy, all, req);
-	mlines_judge(&n, all, NULL, &policy);
+	mlines_judge(&n, all, old, &policy);
 	if (n.n_recordable == 0 && n.obstacle == NULL)
 		return refuse(why, 488, no_candidate(&all->offer));
+	if (old != NULL && all_dropped(old, &all->offer))
+		return refuse(why, 488, "An operator ended the streams that are offered, offer others");
+	if (n.n_recordable == 0 && n.obstacle == no_address)
+		return refuse(why, 488, no_address);
 	if (n.n_recordable == 0) {
 		*counter = SESSION_REFUSED_SRTP;
 		return refuse(why, 488, n.obstacle);

@@ -538,6 +538,28 @@ a_mask_that_waits_goes_on_waiting_in_the_next_dialog(void **state)
 	end(p, &p->next);
 }
 
+/* What cannot be recorded in the old one's place is told apart from what went wrong here. */
+static void
+who_offers_nothing_that_can_go_on_hears_why_and_leaves_the_old_call(void **state)
+{
+	struct pair *p = *state;
+	struct session *old = call_begin(&p->f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+
+	replace(p, "v=0\r\no=SRC 1 1 IN IP6 2001:db8::9\r\ns=-\r\nc=IN IP6 2001:db8::9\r\nt=0 0\r\n" MLINE("4000", "sendonly", "1"), NULL);
+	assert_int_equal(refusal.status, 488);	/* the core of the old call has no such address */
+	assert_non_null(strstr(refusal_warning, "IP version"));
+	assert_int_equal(command(p, &p->f.dialog, "drop", "{\"stream\": \"2\"}"), 200);
+	run(&p->f);
+	replace(p, sdp_of(SDP_HEAD MLINE("4002", "sendonly", "2"), 1), NULL);
+	assert_int_equal(refusal.status, 488);
+	assert_non_null(strstr(refusal_warning, "operator"));
+	assert_int_equal(n_refusals, 2);
+	assert_int_equal(old->state, SESSION_RECORDING);
+	assert_null(old->successor);
+	assert_int_equal(live_streams, 1);
+	call_end(&p->f);
+}
+
 /* It asked for the old call an hour after that began: that is a sign of life. */
 static void
 who_takes_over_an_old_call_is_not_asked_whether_it_is_there(void **state)
@@ -588,6 +610,7 @@ main(void)
 		PAIR(commands_to_a_dialog_that_is_being_replaced_hold_in_the_next),
 		PAIR(a_mask_between_the_answer_and_the_ack_reaches_the_old_streams),
 		PAIR(a_mask_that_waits_goes_on_waiting_in_the_next_dialog),
+		PAIR(who_offers_nothing_that_can_go_on_hears_why_and_leaves_the_old_call),
 		PAIR(who_takes_over_an_old_call_is_not_asked_whether_it_is_there),
 	};
 
