@@ -8,6 +8,7 @@
 #include "lib/page.h"
 
 #define SIP_PORT  5060
+#define SIPS_PORT 5061
 #define HEAD_ROOM 512	/* one Via and short headers; more grows */
 
 static const struct {
@@ -173,12 +174,14 @@ void
 response_path(const struct message *m, const struct conn_path *from, struct conn_path *out)
 {
 	osip_generic_param_t *rport = NULL;
-	unsigned long port = m->via->port == NULL ? SIP_PORT : strtoul(m->via->port, NULL, 10);
+	unsigned long port = m->via->port != NULL ? strtoul(m->via->port, NULL, 10) :
+	                     from->transport == CONFIG_TLS ? SIPS_PORT : SIP_PORT;
 
 	*out = *from;
 	osip_via_param_get_byname(m->via, (char[]){ "rport" }, &rport);
 	/* maddr is not followed: it would let a sender aim our responses at third parties. */
 	if (from->transport == CONFIG_UDP && rport != NULL)
 		return;
-	conn_port_set(&out->remote, port == 0 || port > UINT16_MAX ? SIP_PORT : (uint16_t)port);
+	if (port != 0 && port <= UINT16_MAX)	/* else there is no such port, and the source's own is the best guess */
+		conn_port_set(&out->remote, (uint16_t)port);
 }

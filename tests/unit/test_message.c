@@ -282,6 +282,35 @@ messages_of_real_clients_are_read(void **state)
 	assert_int_equal(dropped, 2);	/* one file, both ways: a template without Via, From, To, Call-ID, CSeq */
 }
 
+/* RFC 3261 §18.2.2, RFC 3581 §4: to the port of sent-by, or of the source; never to a third party. */
+static void
+response_goes_to_sent_by_or_to_the_source(void **state)
+{
+	static const struct { enum config_transport over; const char *via; uint16_t port; } rows[] = {
+		{ CONFIG_UDP, "UDP 192.0.2.1:5070", 5070 }, { CONFIG_UDP, "UDP 192.0.2.1", 5060 },
+		{ CONFIG_UDP, "UDP 192.0.2.1:5070;rport", 40000 }, { CONFIG_UDP, "UDP 192.0.2.1:5070;maddr=203.0.113.9", 5070 },
+		{ CONFIG_UDP, "UDP 192.0.2.1:0", 40000 }, { CONFIG_UDP, "UDP 192.0.2.1:70000", 40000 },
+		{ CONFIG_UDP, "UDP 192.0.2.1:4294972366", 40000 }, { CONFIG_TCP, "TCP 192.0.2.1", 5060 },
+		{ CONFIG_TCP, "TCP 192.0.2.1;rport", 5060 }, { CONFIG_TLS, "TLS 192.0.2.1", 5061 },
+		{ CONFIG_TLS, "TLS 192.0.2.1:5071", 5071 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conn_path from = { .transport = rows[i].over }, to;
+		struct message m;
+		char text[512];
+
+		assert_int_equal(conn_address_read(&from.remote, "198.51.100.1", 40000), SRS_OK);
+		snprintf(text, sizeof(text), "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/%s;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
+		         "To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", rows[i].via);
+		parse(&m, text);
+		response_path(&m, &from, &to);
+		if (conn_port(&to.remote) != rows[i].port || !conn_same_host(&to.remote, &from.remote))
+			fail_msg("%s: to port %u", rows[i].via, conn_port(&to.remote));
+		message_release(&m);
+	}
+}
+
 int
 main(void)
 {
@@ -293,6 +322,7 @@ main(void)
 		cmocka_unit_test(nul_in_a_header_is_refused),
 		cmocka_unit_test(framing_is_the_same_however_the_bytes_arrive),
 		cmocka_unit_test(torture_messages_are_answered_or_dropped),
+		cmocka_unit_test(response_goes_to_sent_by_or_to_the_source),
 		cmocka_unit_test(messages_of_real_clients_are_read),
 	};
 
