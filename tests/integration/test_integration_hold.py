@@ -135,6 +135,53 @@ def test_a_pause_is_asked_of_the_client_and_holds_whatever_it_does(context):
         check(not places_of(r, SECRET), "paused speech was recorded")
 
 
+def reinvite(call, offer):
+    """A later INVITE of the client; None: without an offer. @return its answer, acknowledged"""
+    call.cseq += 1
+    data = sip.request(call.client, "INVITE", call.call_id, call.cseq, to_tag=call.answer.tag("To", "t"),
+                       lines=["Require: siprec", "Content-Type: application/sdp"], body=offer or b"")
+    answer = call.client.ask(data)
+    check(answer is not None and answer.status == 200, f"re-INVITE: {answer and answer.start}")
+    return data, answer
+
+
+def test_a_client_that_refreshes_its_session_amid_a_pause_can_be_resumed(context):
+    """Its re-INVITE says inactive, for that is what was agreed; so does our 200 to one without an offer. The resume asks
+    for media all the same, by UPDATE for this one, and again after it said 491."""
+    with context.recorder() as r:
+        call = sip.Call(r, "refresh", lines=("Require: siprec", "Allow: INVITE, ACK, BYE, UPDATE"))
+        check(call.status == 200, f"INVITE got {call.status}")
+        held = call.offer.replace(b"a=sendonly", b"a=inactive")
+        row = session_row(r, "refresh")
+        r.tool("sessions", "pause", row["id"])
+        request = offered(call, "UPDATE")
+        check(b"a=recvonly" not in request.body, request.body)
+        answer_with(call, request, "inactive")
+        data, answer = reinvite(call, held)
+        check(b"a=inactive" in answer.body and b"a=recvonly" not in answer.body, answer.body)
+        call.client.send(sip.ack_for(data, answer))
+        data, answer = reinvite(call, None)
+        check(b"a=recvonly" not in answer.body, f"paused, and the offer asks for media: {answer.body}")
+        ack = sip.ack_for(data, answer).replace(b"Content-Length: 0", b"Content-Type: application/sdp\r\nContent-Length: %d" % len(held))
+        call.client.send(ack + held)
+        at = voice(call, 0, 100, SECRET)
+        time.sleep(0.1)
+        r.tool("sessions", "resume", row["id"])
+        request = offered(call, "UPDATE")
+        call.client.send(sip.plain_answer(request).replace(b"200 OK", b"491 Request Pending"))
+        request = offered(call, "UPDATE")
+        check(b"a=inactive" not in request.body, request.body)
+        answer_with(call, request, "sendonly")
+        time.sleep(0.1)
+        check(session_row(r, "refresh")["state"] == "recording", "not resumed")
+        voice(call, 0, at, SPOKEN)
+        check(call.bye() == 200, "BYE")
+        call.close()
+        check_sealed(r, 25)
+        check(not places_of(r, SECRET) and places_of(r, SPOKEN), "paused speech was recorded, or what came behind was not")
+        check(not places_of(r, b'"event":"held"'), "our own pause is told as the client's hold")
+
+
 def test_a_stream_is_dropped_by_port_0(context):
     with context.recorder() as r:
         call = sip.Call(r, "dropped")
@@ -153,3 +200,4 @@ def test_a_stream_is_dropped_by_port_0(context):
         call.close()
         shown = check_sealed(r, 0)
         check(shown["reason"] == "operator", shown["reason"])
+        check(places_of(r, b'"event":"ended","by":"operator"'), "nobody says who ended it")
