@@ -356,6 +356,19 @@ recording_append_rest(struct recorder *r, struct recording *rec, const struct re
 	return reason;
 }
 
+/* A first packet of a source that has not proved itself came while nothing was to be recorded: its second one, which comes
+ * behind that, shall not bring it in. */
+static void
+holds_drop(struct recorder *r, struct recording *rec)
+{
+	for (struct stream *s = rec->streams; s != NULL; s = s->next) {
+		if (s->hold == NULL)
+			continue;
+		counter_add(&r->counters->held_dropped, 1);
+		stream_hold_drop(s, r->streams);
+	}
+}
+
 void
 recording_pause(struct recorder *r, struct recording *rec, bool paused)
 {
@@ -365,8 +378,10 @@ recording_pause(struct recorder *r, struct recording *rec, bool paused)
 		return;
 	step_check(r, rec);
 	rec->flags ^= RECORDING_F_PAUSED;
-	if (!paused)
+	if (!paused) {
+		holds_drop(r, rec);
 		gaps_flush(r, rec);
+	}
 	recording_mark(r, rec, REEL_STREAM_NONE, &mark);
 	if (!paused)
 		rec->flags |= RECORDING_F_GAPS_DUE;	/* what found no room just now */

@@ -130,7 +130,8 @@ stream_update(struct stream *s, const struct stream_spec *spec, struct stream_po
 		s->report.rtp_from.ip_version = s->report.rtcp_from.ip_version = 0;
 		s->report.linked = false;
 	}
-	if ((s->flags & STREAM_F_LOCKED) && s->hold != NULL) {
+	/* a held frame that its source no longer needs, or that came while the stream was inactive */
+	if (s->hold != NULL && ((s->flags & STREAM_F_LOCKED) || (flags & ~s->flags & STREAM_F_INACTIVE))) {
 		counter_add(&c->held_dropped, 1);
 		stream_hold_drop(s, pool);
 	}

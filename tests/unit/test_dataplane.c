@@ -285,6 +285,53 @@ parts_follow_on_and_a_stream_moves_to_another_recording(void **state)
 	px_close(&px);
 }
 
+/* The packet that waits for its source to prove itself is no way around a pause, nor around a client's hold. */
+static void
+what_was_held_in_a_pause_does_not_come_behind_it(void **state)
+{
+	struct px px;
+	struct stream_spec spec;
+	const struct px_frame *frames[16];
+	uint32_t recording, streams[2];
+	unsigned int n = 0;
+
+	px_start(&px, small);
+	recording = px_recording(&px, 1);
+	for (uint8_t i = 0; i < 2; i++) {
+		spec = px_spec(recording, i, (uint16_t)(20000 + 2 * i));
+		spec.latch = true;
+		spec.inactive = i == 1;
+		streams[i] = px_stream(&px, &spec);
+	}
+	assert_int_equal(dataplane_recording_pause(px.dp, recording, true, 0), SRS_OK);
+	px_rtp(&px, PX_SOURCE, 5004, 20000, 9, 10);
+	px_rtp(&px, PX_SOURCE, 5006, 20002, 9, 10);
+	px_received(&px, 2);
+	assert_int_equal(px_counter(&px, "rx_held"), 2);
+	assert_int_equal(dataplane_recording_pause(px.dp, recording, false, 0), SRS_OK);
+	spec.inactive = false;
+	assert_int_equal(dataplane_stream_update(px.dp, streams[1], &spec, ++px.cookie), SRS_OK);
+	px_wait(&px, EVENT_STREAM_UPDATED, px.cookie);
+	for (uint16_t seq = 11; seq < 14; seq++) {
+		px_rtp(&px, PX_SOURCE, 5004, 20000, 9, seq);
+		px_rtp(&px, PX_SOURCE, 5006, 20002, 9, seq);
+	}
+	px_received(&px, 8);
+	px_remove(&px, streams[0]);
+	px_remove(&px, streams[1]);
+	px_seal(&px, recording, "bye");
+	assert_int_equal(px_counter(&px, "held_dropped"), 2);
+	assert_int_equal(px_counter(&px, "held_recorded"), 2);
+	px_stop_and_read(&px);
+	for (uint8_t i = 0; i < 2; i++) {
+		n = frames_of(&px, 1, REEL_FRAME_RTP, i, frames, 16);
+		assert_int_equal(n, 3);
+		for (unsigned int k = 0; k < n; k++)
+			assert_int_equal(frames[k]->frame.bytes.bytes[3], 11 + k);
+	}
+	px_close(&px);
+}
+
 /* Who reads one part alone has to see why nothing is in it. */
 static void
 a_part_that_begins_in_a_pause_says_so(void **state)
@@ -661,6 +708,7 @@ main(void)
 		cmocka_unit_test(a_pause_is_a_counted_gap),
 		cmocka_unit_test(parts_follow_on_and_a_stream_moves_to_another_recording),
 		cmocka_unit_test(a_part_that_begins_in_a_pause_says_so),
+		cmocka_unit_test(what_was_held_in_a_pause_does_not_come_behind_it),
 		cmocka_unit_test(a_seal_that_follows_a_move_at_once_has_the_totals),
 		cmocka_unit_test(a_latched_source_is_recorded_from_its_first_packet),
 		cmocka_unit_test(more_sources_than_a_stream_keeps_push_out_the_oldest),
