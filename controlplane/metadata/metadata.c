@@ -522,6 +522,28 @@ metadata_senders(const struct metadata *m, const char *label, const struct metad
 	return n;
 }
 
+unsigned int
+metadata_sendings(const struct metadata *m, const char *label, struct metadata_sending *out, unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (unsigned int former = 0; former < 2; former++)
+		for (unsigned int i = 0; i < m->n_participant_streams; i++) {
+			const struct metadata_participant_stream *a = &m->participant_streams[i];
+			const struct metadata_participant *p = participant_find(m, a->participant);
+
+			if ((a->disassociated.text[0] != '\0') != (former == 1) || p == NULL || n == max || !sends_into(m, a, label))
+				continue;
+			out[n++] = (struct metadata_sending){
+				.participant = p,
+				.over = former == 1,
+				.from_wall_ns = a->associated.wall_ns,
+				.to_wall_ns = a->disassociated.wall_ns,
+			};
+		}
+	return n;
+}
+
 const struct metadata_session *
 metadata_session_of(const struct metadata *m, const char *label)
 {

@@ -118,6 +118,14 @@ void metadata_check_labels(struct metadata *m, const char *const *labels, unsign
 /** Participants that send into the stream with this label, then those that once did; at most `max`. @return how many */
 unsigned int metadata_senders(const struct metadata *m, const char *label,
                               const struct metadata_participant **out, unsigned int max);
+/* What a participant sends, or once sent, into a stream. */
+struct metadata_sending {
+	const struct metadata_participant *participant;
+	bool over;
+	int64_t from_wall_ns, to_wall_ns;	/* as the client says; 0: it does not, or nothing that can be read */
+};
+/** Into the stream with this label: those of now, then those that ended; at most `max`. @return how many */
+unsigned int metadata_sendings(const struct metadata *m, const char *label, struct metadata_sending *out, unsigned int max);
 /** The communication session of the stream with this label; NULL when unknown. */
 const struct metadata_session *metadata_session_of(const struct metadata *m, const char *label);
 

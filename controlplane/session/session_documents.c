@@ -182,6 +182,20 @@ session_offer_deviations(const struct offer *o)
 
 /* ---- participants ---- */
 
+/* Are the senders that metadata names for this stream those of its recording? Not while it is about to move to the recording
+ * of another call, and not in a spare one: that is of calls that are over. */
+static bool
+is_of_its_recording(const struct session *s, const struct session_stream *st)
+{
+	const struct session_recording *r = st->recording;
+	const struct metadata_session *cs;
+
+	if (s->metadata == NULL || st->label[0] == '\0' || r->spare)
+		return false;
+	cs = metadata_session_of(s->metadata, st->label);
+	return r->cs_id[0] == '\0' || cs == NULL || strncmp(cs->id, r->cs_id, sizeof(r->cs_id) - 1) == 0;
+}
+
 static bool
 sends_into(const struct session *s, const struct metadata_participant *p, const struct session_recording *r)
 {
@@ -191,7 +205,7 @@ sends_into(const struct session *s, const struct metadata_participant *p, const 
 		const struct session_stream *st = s->streams[i];
 		unsigned int n;
 
-		if (st == NULL || st->recording != r || st->label[0] == '\0')
+		if (st == NULL || st->recording != r || !is_of_its_recording(s, st))
 			continue;
 		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
 		for (unsigned int k = 0; k < n; k++) {
@@ -248,7 +262,7 @@ participant_labels_add(const struct session *s, const struct metadata_participan
 		const struct session_stream *st = s->streams[i];
 		unsigned int n;
 
-		if (!is_described(st, r) || st->label[0] == '\0')
+		if (!is_described(st, r) || !is_of_its_recording(s, st))
 			continue;
 		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
 		for (unsigned int k = 0; k < n; k++) {
@@ -344,11 +358,35 @@ senders_add(const struct session *s, const struct session_stream *st, struct jso
 	const struct metadata_participant *senders[PARTICIPANTS_MAX];
 	unsigned int n = 0;
 
-	if (s->metadata != NULL && st->label[0] != '\0' && !st->recording->spare)
+	if (is_of_its_recording(s, st))
 		n = metadata_senders(s->metadata, st->label, senders, PARTICIPANTS_MAX);
 	json_array(j, "participants");
 	for (unsigned int i = 0; i < n; i++)
 		json_text(j, NULL, senders[i]->id);
+	json_array_end(j);
+}
+
+/* Who sends since when, and who did until when: as the client says, so that a reader can tell it from our own times. */
+static void
+sendings_add(const struct session *s, const struct session_stream *st, struct json *j)
+{
+	struct metadata_sending sendings[PARTICIPANTS_MAX];
+	unsigned int n = 0;
+
+	if (is_of_its_recording(s, st))
+		n = metadata_sendings(s->metadata, st->label, sendings, PARTICIPANTS_MAX);
+	json_array(j, "senders");
+	for (unsigned int i = 0; i < n; i++) {
+		json_object(j, NULL);
+		json_text(j, "participant", sendings[i].participant->id);
+		if (sendings[i].from_wall_ns > 0)
+			json_number(j, "from_wall_ns", (uint64_t)sendings[i].from_wall_ns);
+		if (sendings[i].over)
+			json_bool(j, "over", true);
+		if (sendings[i].to_wall_ns > 0)
+			json_number(j, "to_wall_ns", (uint64_t)sendings[i].to_wall_ns);
+		json_object_end(j);
+	}
 	json_array_end(j);
 }
 
@@ -369,6 +407,7 @@ stream_add(const struct session *s, const struct session_stream *st, const struc
 	json_number(j, "port", st->port.udp_port);
 	codecs_add(m, j);
 	senders_add(s, st, j);
+	sendings_add(s, st, j);
 	json_object_end(j);
 }
 

@@ -514,7 +514,8 @@ on_bound(struct session *s, struct session_stream *st, const struct dataplane_ev
 	st->moving_to = NULL;
 	if (s->state != SESSION_RECORDING && s->state != SESSION_PAUSED)
 		return;
-	session_describe(s, from);
+	if (!session_cs_is_forgotten(s, from))
+		session_describe(s, from);
 	session_describe(s, st->recording);
 	session_recordings_publish(s);
 }

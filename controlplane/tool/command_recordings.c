@@ -287,6 +287,36 @@ add_events(cJSON *rows, const struct timeline *time)
 	free(events);
 }
 
+static void
+add_attendance(cJSON *array, const struct timeline *time, uint64_t ended_wall_ns)
+{
+	char at[32], ssrc[16];
+
+	for (unsigned int i = 0; time != NULL && i < time->attendance.n; i++) {
+		const struct attendance_row *r = &time->attendance.rows[i];
+		uint64_t to = r->to_wall_ns != 0 ? r->to_wall_ns : ended_wall_ns;
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "participant", r->participant);
+		cJSON_AddStringToObject(row, "aor", r->aor);
+		cJSON_AddStringToObject(row, "name", r->name);
+		cJSON_AddNumberToObject(row, "stream", r->stream);
+		cJSON_AddStringToObject(row, "label", r->label);
+		cJSON_AddStringToObject(row, "from", tool_time(r->from_wall_ns, at));
+		wall_ns_add(row, "from_wall_ns", (int64_t)r->from_wall_ns);
+		cJSON_AddStringToObject(row, "from_by", r->from_src ? "src" : "recorder");
+		cJSON_AddStringToObject(row, "to", tool_time(to, at));
+		wall_ns_add(row, "to_wall_ns", (int64_t)to);
+		cJSON_AddStringToObject(row, "to_by", r->to_wall_ns == 0 ? "end" : r->to_src ? "src" : "recorder");
+		cJSON_AddNumberToObject(row, "packets", (double)r->n_packets);
+		wall_ns_add(row, "first_packet_wall_ns", (int64_t)r->first_wall_ns);
+		wall_ns_add(row, "last_packet_wall_ns", (int64_t)r->last_wall_ns);
+		(void)snprintf(ssrc, sizeof(ssrc), "%08" PRIx32, r->ssrc);
+		cJSON_AddStringToObject(row, "ssrc", r->n_packets != 0 ? ssrc : "");
+		cJSON_AddItemToArray(array, row);
+	}
+}
+
 static cJSON *
 show_json(const struct tape *t, const struct timeline *time, const struct verify_report *v, const struct showing *s)
 {
@@ -335,6 +365,7 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	streams = cJSON_AddArrayToObject(document, "streams");
 	for (unsigned int number = 0; number <= UINT8_MAX; number++)
 		add_stream_rows(streams, t, number, time);
+	add_attendance(cJSON_AddArrayToObject(document, "who"), time, last);
 	add_events(cJSON_AddArrayToObject(document, "telephone_events"), time);
 	findings = cJSON_AddArrayToObject(document, "findings");
 	for (unsigned int i = 0; i < s->n_findings; i++)
@@ -396,6 +427,30 @@ show_events(const cJSON *events)
 		       cJSON_IsTrue(cJSON_GetObjectItem(row, "ended")) ? "" : " (its end was not heard)");
 }
 
+/* The time of day: the recording's date stands above. */
+static const char *
+clock_of(const cJSON *row, const char *name)
+{
+	const char *text = json_text(row, name);
+
+	return strlen(text) > 11 ? text + 11 : text;
+}
+
+static void
+show_attendance(const cJSON *who)
+{
+	const cJSON *row;
+
+	if (cJSON_GetArraySize(who) != 0)
+		printf("Who spoke when (UTC)\n  %-20s %-6s %-12s %-12s %9s\n", "PARTICIPANT", "LABEL", "FROM", "TO", "PACKETS");
+	cJSON_ArrayForEach(row, who) {
+		const char *name = json_text(row, "name");
+
+		printf("  %-20.20s %-6.6s %-12.12s %-12.12s %9.0f\n", name[0] != '-' ? name : json_text(row, "aor"),
+		       json_text(row, "label"), clock_of(row, "from"), clock_of(row, "to"), json_number(row, "packets"));
+	}
+}
+
 static void
 show_related(const cJSON *rows)
 {
@@ -434,6 +489,7 @@ show_people(const cJSON *d)
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "participants"))
 		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
 	show_streams(cJSON_GetObjectItem(d, "streams"));
+	show_attendance(cJSON_GetObjectItem(d, "who"));
 	show_events(cJSON_GetObjectItem(d, "telephone_events"));
 	show_related(cJSON_GetObjectItem(d, "related"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))

@@ -192,6 +192,7 @@ collect(void *ctx, const struct tape_frame *f)
 			t->n_gap_frames += gap.n_frames;
 		break;
 	case REEL_FRAME_DESCRIPTION:
+		c->nomem |= attendance_describe(&t->attendance, f->frame.bytes, f->frame.wall_ns) != SRS_OK;
 		if (t->n_descriptions == TIMELINE_DESCRIPTIONS_MAX)
 			t->cut = true;
 		else if (description_read(&t->descriptions[t->n_descriptions], f->frame.bytes, f->frame.wall_ns) == SRS_OK)
@@ -402,6 +403,12 @@ timeline_make(struct timeline **out, const struct tape *tape, struct keystore *k
 		timeline_free(c.t);
 		return err;
 	}
+	for (unsigned int i = 0; i < c.t->n_sources; i++) {
+		const struct timeline_source *s = &c.t->sources[i];
+
+		for (size_t k = 0; k < s->n_packets; k++)
+			attendance_hear(&c.t->attendance, s->stream, s->ssrc, s->packets[k].wall_ns);
+	}
 	align_by_reports(c.t);
 	start_at_zero(c.t);
 	*out = c.t;
@@ -421,6 +428,7 @@ timeline_free(struct timeline *t)
 	}
 	for (unsigned int i = 0; i < t->n_descriptions; i++)
 		description_free(t->descriptions[i]);
+	attendance_release(&t->attendance);
 	free(t->sources);
 	free(t);
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "controlplane/tool/attendance.h"
 #include "controlplane/tool/description.h"
 #include "controlplane/tool/tape.h"
 #include "lib/srs_err.h"
@@ -47,6 +48,7 @@ struct timeline {
 	unsigned int n_sources;
 	struct description *descriptions[TIMELINE_DESCRIPTIONS_MAX];
 	unsigned int n_descriptions;
+	struct attendance attendance;
 	uint64_t n_gap_frames;	/* lost here, by the GAP frames */
 	unsigned int n_damaged;	/* chunks that did not open */
 	int64_t length_ns;	/* from the first sample to the end of the last */

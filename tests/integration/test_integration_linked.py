@@ -130,6 +130,10 @@ def test_a_transfer_within_the_recording_session_changes_who_is_in_it(context):
         check(len({row["rs_id"] for row in rows.values()}) == 1, "one recording session")
         chain = r.tool("recordings", "ls", "--group", uid("g"), "--json")["recordings"]
         check(len(chain) == 2, f"chain: {chain}")
+        shown = r.tool("recordings", "show", rows[uid("cs-1")]["id"], "--json")
+        check({p["name"] for p in shown["participants"]} >= {"Ann", "Carol"}, f"in cs-1: {shown['participants']}")
+        who = [(w["name"], w["label"]) for w in shown["who"]]
+        check(who == [("Ann", "1"), ("Bob", "2"), ("Carol", "2")], f"who in cs-1: {who}")
         said = {cs: sum(s["recorded"] for s in r.tool("recordings", "show", row["id"], "--json")["streams"])
                 for cs, row in rows.items()}
         check(sum(said.values()) == 60 and said[uid("cs-2")] >= 19, f"packets: {said}")
@@ -173,6 +177,13 @@ def test_participants_come_and_go_at_a_conference_focus(context):
         check(names_of(row) == ["Ann", "Bob", "Carol"], f"participants: {names_of(row)}")
         shown = r.tool("recordings", "show", row["id"], "--json")
         check(sum(s["recorded"] for s in shown["streams"]) == 30, f"streams: {shown['streams']}")
+        who = {w["name"]: w for w in shown["who"]}
+        check(set(who) == {"Ann", "Bob", "Carol"} and len(shown["who"]) == 3, f"who: {shown['who']}")
+        heard = {name: w["packets"] for name, w in who.items()}	# a packet at a change may count on either side
+        check(heard["Ann"] == 30 and abs(heard["Bob"] - 20) <= 1 and abs(heard["Carol"] - 20) <= 1, f"heard: {heard}")
+        check(who["Bob"]["from_wall_ns"] < who["Carol"]["from_wall_ns"] < who["Bob"]["to_wall_ns"], f"who: {who}")
+        check((who["Ann"]["to_by"], who["Bob"]["to_by"]) == ("end", "recorder"), f"who: {who}")
+        check(all(w["label"] == "1" and w["ssrc"] == "00001234" for w in who.values()), f"who: {who}")
 
 
 def test_calls_come_and_go_in_a_persistent_recording_session(context):

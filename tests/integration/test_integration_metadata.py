@@ -159,3 +159,27 @@ def test_the_last_document_may_come_with_bye(context):
         versions = histories(r)[row["id"]]
         check(len(versions) == 2 and versions[1]["applied"] and versions[1]["document"].encode() == last, f"{versions}")
         check([p["name"] for p in row["participants"]] == ["Ann", "Robert"] and row["reason"] == "bye", f"{row}")
+
+
+def test_who_spoke_when_follows_the_clients_own_times(context):
+    def ago(seconds):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - seconds))
+    with context.recorder() as r:
+        began = ago(3600)	# the call is older than its recording
+        call = Talk(r, "who", document(session("cs"), participant("Ann"), participant("Bob"), stream("s1", "cs", "1"),
+                                       stream("s2", "cs", "2"), sends("Ann", "s1", associated=began),
+                                       sends("Bob", "s2", associated="1970-01-01T00:00:00Z")))
+        time.sleep(2.2)
+        left = ago(1)
+        check(call.update(document(sends("Bob", "s2", disassociated=left), datamode="partial")) == 200, "UPDATE")
+        check(call.bye() == 200, "BYE")
+        call.close()
+        row = r.wait_sealed(1)[0]
+        shown = r.tool("recordings", "show", row["id"], "--json")
+        who = {w["name"]: w for w in shown["who"]}
+        check(set(who) == {"Ann", "Bob"}, f"who: {shown['who']}")
+        check(who["Ann"]["from_wall_ns"] == row["started_wall_ns"] and who["Ann"]["from_by"] == "src", f"Ann: {who['Ann']}")
+        check(who["Bob"]["from_by"] == "recorder", f"Bob: {who['Bob']}")
+        check(who["Bob"]["to_by"] == "src" and who["Bob"]["to"][:19].replace(" ", "T") + "Z" == left, f"Bob: {who['Bob']}, {left}")
+        status, text, _ = r.tool("recordings", "show", row["id"], expect=None)
+        check(status == 0 and "Who spoke when" in text, text)

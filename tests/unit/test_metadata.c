@@ -811,6 +811,29 @@ every_document_of_the_corpus_gives_what_its_index_says(void **state)
 }
 
 static void
+sendings_have_the_times_that_the_client_gave(void **state)
+{
+	struct metadata *m = parse_text(RFC_ROOT "<session session_id='cs'/><participant participant_id='p1'/><participant participant_id='p2'/>"
+		"<stream stream_id='s1' session_id='cs'><label>1</label></stream><stream stream_id='s2' session_id='cs'><label>2</label></stream>"
+		"<participantstreamassoc participant_id='p1'><send>s1</send><associate-time>1970-01-01T00:00:01Z</associate-time>"
+		"</participantstreamassoc><participantstreamassoc participant_id='p2'><send>s1</send><recv>s2</recv>"
+		"<disassociate-time>1970-01-01T00:00:02Z</disassociate-time></participantstreamassoc></recording>");
+	struct metadata_sending sendings[4];
+
+	assert_int_equal(metadata_sendings(m, "1", sendings, 4), 2);
+	assert_string_equal(sendings[0].participant->id, "p1");
+	assert_false(sendings[0].over);
+	assert_int_equal(sendings[0].from_wall_ns, 1000000000);
+	assert_int_equal(sendings[0].to_wall_ns, 0);
+	assert_string_equal(sendings[1].participant->id, "p2");
+	assert_true(sendings[1].over);
+	assert_int_equal(sendings[1].to_wall_ns, 2000000000);
+	assert_int_equal(metadata_sendings(m, "1", sendings, 1), 1);
+	assert_int_equal(metadata_sendings(m, "2", sendings, 4), 0);
+	metadata_free(m);
+}
+
+static void
 thousands_of_calls_pass_through_one_state(void **state)
 {
 	struct metadata *m = parse_text(RFC_ROOT "<session session_id='cs-0'/><participant participant_id='p-0'/>"
@@ -888,6 +911,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sendings_have_the_times_that_the_client_gave),
 		cmocka_unit_test(thousands_of_calls_pass_through_one_state),
 		cmocka_unit_test(a_partial_document_is_about_the_sessions_that_it_names),
 		cmocka_unit_test(complete_document_is_read_whole_and_without_deviation),
