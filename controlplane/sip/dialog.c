@@ -805,7 +805,8 @@ dialog_on_request(struct dialog *d, const struct message *m, const struct conn_p
 	d->remote_cseq = m->cseq;
 	d->src = transaction_src(t);	/* another one when its row was given away */
 	dialog_heard(d, m);
-	d->path = *from;	/* the way to the peer, should it have moved */
+	if (d->origin.transport != CONFIG_TLS || from->transport == CONFIG_TLS)
+		d->path = *from;	/* the way to the peer, should it have moved; never out of TLS, as our keys go along it */
 	if (bye)
 		on_bye(d, m, from, t);
 	else if (d->state == DIALOG_ENDING)

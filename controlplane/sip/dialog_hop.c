@@ -119,7 +119,8 @@ dialog_path_make(struct dialog *d, const char *next_hop, struct conn_path *to)
 		else if (!conn_is_open(conns, &d->path) && hop_resolve(d->sip, &h, &named))
 			found = conn_path_to(conns, named.transport, &named.address, &d->path, to) == SRS_OK;
 	}
-	if (!found)
+	/* What began protected stays so: our offers hold keys (RFC 4568 §8), and a hop may ask for another transport. */
+	if (!found || (d->path.transport == CONFIG_TLS && to->transport != CONFIG_TLS))
 		*to = d->path;
 	/* Should a TLS connection have to be opened: to who made the dialog, else to the host that is named. */
 	if (to->transport == CONFIG_TLS)

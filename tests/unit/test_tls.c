@@ -737,6 +737,49 @@ connection_that_we_open_is_dropped_when_somebody_else_answers(void **state)
 	pair_free(&namesake);
 }
 
+/* RFC 4568 §8: our offers hold keys, so what came protected goes back protected, whatever a hop asks for. */
+static void
+dialog_over_tls_never_goes_on_in_clear(void **state)
+{
+	struct tls_peer *p = *state;
+	static const char *const transports[] = { ";transport=udp", ";transport=tcp" };
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	SSL *ssl;
+
+	assert_int_equal(bind(udp, (struct sockaddr *)&any, sizeof(any)), 0);
+	any.sin_port = htons(peer_port(udp));
+	assert_int_equal(bind(tcp, (struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(listen(tcp, 4), 0);
+	tls_peer_open(p);
+	ssl = tls_peer_dial(p, &p->tls);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct peer_request invite = INVITE;
+		char lines[256], call[8], tag[64], branch[8];
+		char byte;
+
+		snprintf(call, sizeof(call), "c%u", i);
+		snprintf(branch, sizeof(branch), "c%u", i);
+		snprintf(lines, sizeof(lines), "Record-Route: <sip:127.0.0.1:%u%s;lr>\r\nContent-Type: application/sdp\r\n", peer_port(udp),
+		         transports[i]);
+		invite.call_id = call;
+		invite.branch = branch;
+		invite.lines = lines;
+		assert_true(tls_peer_request(p, ssl, invite));
+		assert_starts(final_of(p, ssl), "SIP/2.0 200");
+		peer_to_tag(p->received, tag);
+		assert_true(tls_peer_request(p, ssl, (struct peer_request){ .method = "ACK", .branch = "a", .cseq = 1, .to_tag = tag, .call_id = call }));
+		peer_turn(&p->peer, 20);
+		assert_int_equal(dialog_send(p->peer.dialog, &(struct dialog_message){ .sdp = PEER_SDP }), SRS_OK);
+		assert_starts(tls_peer_receive(p, ssl, 1000, NULL), "INVITE sip:src@127.0.0.1");
+		assert_int_equal(recv(udp, &byte, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(accept4(tcp, NULL, NULL, SOCK_NONBLOCK), -1);
+	}
+	tls_peer_hang_up(ssl);
+	close(udp);
+	close(tcp);
+}
+
 /* Nobody listens where the Contact leads: no fault of TLS, and no handshake that failed. */
 static void
 connection_that_nobody_takes_is_no_failed_handshake(void **state)
@@ -799,6 +842,7 @@ main(void)
 		WITH(bye_opens_a_tls_connection_when_the_old_one_is_gone),
 		WITH(requests_to_one_peer_share_the_connection_that_we_open),
 		WITH(connection_that_we_open_is_dropped_when_somebody_else_answers),
+		WITH(dialog_over_tls_never_goes_on_in_clear),
 		WITH(connection_that_nobody_takes_is_no_failed_handshake),
 		WITH(start_without_a_certificate_says_what_to_do),
 	};
