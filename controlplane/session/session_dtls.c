@@ -214,6 +214,7 @@ on_failed(struct session *s, const struct session_stream *st, const struct dtls_
 	if (is_told(s, reason))
 		return;
 	peer_text(&e->peer, peer);
+	dialog_observe(s->dialog, OBSERVED_DTLS_FAILED);
 	log_warn("session", "dtls_failed", "call_id=%s mline=%u peer=%s reason=%s detail=\"%s\" keys=%s", s->call_id,
 	         st->mline, peer, dtls_reason_name(reason), e->u.failed.detail, e->u.failed.live ? "kept" : "none");
 }

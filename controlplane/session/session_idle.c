@@ -65,6 +65,7 @@ session_idle_answered(struct session *s)
 		return;		/* said once; or silent because it should be */
 	s->silent = true;
 	session_count(s->all, SESSION_SILENT);
+	dialog_observe(s->dialog, OBSERVED_SILENT);
 	log_warn("session", "silent", "call_id=%s src=%s remedy=\"the client knows the call and sends no media: check its "
 	         "media address, and firewalls between it and ours\"", s->call_id, s->source);
 }

@@ -50,12 +50,26 @@ rate_ask(struct sip *s, const struct config_src *src, const struct conn_path *fr
 	return DOOR_REFUSE;
 }
 
+/* The last places are for requests of calls that are here: their BYE must find one, whatever comes from outside. */
+static bool
+transactions_are_short(const struct sip *s)
+{
+	uint32_t max = s->config->sip.transactions_max;
+
+	return transactions_n(s->transactions) >= max - max / DOOR_RESERVE;
+}
+
 enum door_verdict
 door_ask(struct sip *s, const struct message *m, const struct conn_path *from, struct sip_answer *answer)
 {
 	const struct config_src *src = sip_src_of(s, from, NULL);
 	enum door_verdict verdict = rate_ask(s, src, from, answer);
 
+	if (verdict == DOOR_OPEN && m->refusal == 0 && transactions_are_short(s)) {
+		*answer = (struct sip_answer){ .status = 503, .retry_after_s = sip_retry_after(s),
+			                       .warning = "too many transactions, see sip.transactions_max" };
+		return DOOR_REFUSE;
+	}
 	if (verdict != DOOR_OPEN || m->refusal != 0 || strcmp(m->method, "INVITE") != 0 || m->to_tag[0] != '\0')
 		return verdict;
 	/* who may not come in at all hears that; who takes the place of a call that is here needs no room of its own */

@@ -5,6 +5,9 @@
 
 #include "controlplane/sip/sip.h"
 
+/* One transaction in so many is kept for calls in progress. */
+#define DOOR_RESERVE 8
+
 enum door_verdict {
 	DOOR_OPEN,
 	DOOR_REFUSE,	/* `*answer`, without a transaction */

@@ -49,6 +49,8 @@
 	X(OBSERVED_OFFER_REFUSED,     own_offers_refused,      "offers of ours that it refused") \
 	X(OBSERVED_EXPIRED,           sessions_expired,        "calls without the refresh that it had promised") \
 	X(OBSERVED_NO_ACK,            without_ack,             "calls without ACK to our 200") \
+	X(OBSERVED_SILENT,            silent,                  "calls that it knew, and sent no media for") \
+	X(OBSERVED_DTLS_FAILED,       dtls_failed,             "DTLS handshakes of its streams that failed") \
 	X(OBSERVED_GONE,              gone,                    "calls that it no longer knew, or did not answer for")
 #define OBSERVATORY_FACT_ENUM(symbol, name, sentence) symbol,
 enum observatory_fact { OBSERVATORY_FACT_LIST(OBSERVATORY_FACT_ENUM) OBSERVED_N };

@@ -609,10 +609,10 @@ static void
 too_many_dialogs_and_transactions_get_503(void **state)
 {
 	struct call *c = *state;
-	const char *text = "";
+	const char *text = "";	/* an eighth of 64 transactions is for calls in progress */
 
 	c->peer.answer = PEER_LATER;
-	for (unsigned int i = 0; i < 64; i++) {
+	for (unsigned int i = 0; i < 56; i++) {
 		char id[16];
 
 		snprintf(id, sizeof(id), "flood%u", i);
@@ -622,10 +622,10 @@ too_many_dialogs_and_transactions_get_503(void **state)
 	text = ask(c, (struct peer_request){ .method = "INVITE", .branch = "last", .call_id = "last", .cseq = 1 });
 	assert_status(text, 503);
 	assert_says(text, "Retry-After: ");
-	assert_int_equal(sip_n_dialogs(c->peer.sip), 64);
+	assert_int_equal(sip_n_dialogs(c->peer.sip), 56);
 	sip_end_all(c->peer.sip, 200, "stopping");
 	peer_turn(&c->peer, 10);
-	assert_int_equal(c->peer.n_ended, 64);
+	assert_int_equal(c->peer.n_ended, 56);
 	assert_int_equal(sip_n_dialogs(c->peer.sip), 0);
 }
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "call_fixture.h"
+#include "controlplane/sip/door.h"
 #include "controlplane/sip/sip.h"
 
 static const char *
@@ -197,6 +198,28 @@ answers_to_what_cannot_be_read_are_bounded_too(void **state)
 	assert_int_equal(n_none, 2);
 }
 
+/* What comes from outside takes seven eighths of the transactions; calls in progress find the rest. */
+static void
+the_last_transactions_are_for_calls_in_progress(void **state)
+{
+	struct call *c = *state;
+	uint32_t max = c->peer.config.sip.transactions_max;
+	char id[32];
+	unsigned int n = 0;
+
+	establish(c, "");
+	while (transactions_n(c->peer.sip->transactions) < max - max / DOOR_RESERVE) {
+		snprintf(id, sizeof(id), "stray%u", n++);
+		assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = id, .cseq = 1, .call_id = id }), 200);
+	}
+	assert_status(ask(c, (struct peer_request){ .method = "OPTIONS", .branch = "more", .cseq = 1, .call_id = "more" }), 503);
+	assert_says(c->peer.received, "too many transactions");
+	assert_status(invite(c, "more", ""), 503);
+	assert_int_equal(transactions_n(c->peer.sip->transactions), max - max / DOOR_RESERVE);
+	assert_status(ask(c, (struct peer_request){ .method = "INFO", .branch = "in", .cseq = 2, .to_tag = c->to_tag }), 200);
+	assert_status(ask(c, (struct peer_request){ .method = "BYE", .branch = "bye", .cseq = 3, .to_tag = c->to_tag }), 200);
+}
+
 static char *
 refusals(struct call *c, const char *query)
 {
@@ -285,6 +308,7 @@ main(void)
 		TEST(answers_to_what_cannot_be_read_are_bounded_too),
 		TEST(record_aware_is_understood_and_never_offered),
 		TEST(cancels_of_nothing_cost_the_rate_and_those_of_an_invite_do_not),
+		TEST(the_last_transactions_are_for_calls_in_progress),
 		TEST(a_refusal_is_kept_with_its_call_its_client_and_its_reason),
 		TEST(pings_and_cancelled_calls_are_no_refusals),
 		TEST(a_client_keeps_its_row_through_its_call),
