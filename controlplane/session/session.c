@@ -270,12 +270,10 @@ session_confirm(struct session *s)
 		dialog_end(s->dialog, REASON_CAUSE_NORMAL, s->reason);
 		return;
 	}
-	if (session_keys_take(s))	/* then their m-lines have no key, and end */
+	if (session_keys_take(s))	/* then their m-lines have none, and the old ones stay */
 		log_error("session", "no_room_for_keys", "call_id=%s", s->call_id);
 	session_note(s, NULL, REEL_FRAME_OFFER, s->all->answer_body);
-	s->answering = true;
-	session_streams_apply(s, &s->all->offer);
-	s->answering = false;
+	session_streams_take_answer(s, &s->all->offer);
 	session_describe(s, NULL);
 	session_recordings_publish(s);
 }

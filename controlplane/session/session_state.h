@@ -349,6 +349,9 @@ void session_dtls_on_punted(struct session *s, const struct session_stream *st, 
 bool session_mline_recordable(const struct session *s, const struct offer_media *m, unsigned int i);
 /** Bring the streams in line with this offer: add, update, remove. */
 void session_streams_apply(struct session *s, const struct offer *o);
+/** Their answer to an offer of ours: it stops streams, starts them or ends them (port 0), and brings other sources and keys.
+ * What does not fit what we offered changes nothing: we cannot tell of another port. */
+void session_streams_take_answer(struct session *s, const struct offer *answer);
 /** Move streams to the recording of their communication session. */
 void session_streams_bind(struct session *s);
 void session_streams_doom(struct session *s);

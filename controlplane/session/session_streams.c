@@ -202,16 +202,22 @@ stream_add(struct session *s, const struct offer_media *m, unsigned int mline)
 	s->streams[i] = st;
 }
 
-/* Our port cannot stay when its family or its lone RTCP port no longer fits, or when plain becomes SRTP or the other way
- * round: nothing that comes late may be taken for the other. */
+/* Plain stays plain, SRTP stays SRTP: nothing that comes late may be taken for the other. 0.0.0.0 is how a hold was written
+ * once, also by who speaks IPv6 (RFC 3264 §8.4): it is of no IP version. */
+static bool
+stream_is_of_kind(const struct session *s, const struct session_stream *st, const struct offer_media *m)
+{
+	bool family = m->address.ip_version == 0 || m->address.unspecified ||
+	              m->address.ip_version == media_ip_version(s->all->floor.media, &st->port);
+
+	return family && st->protection == offer_media_keying(m);
+}
+
+/* Our port cannot stay when it is of another kind, or when it has no other one for RTCP and needs that now. */
 static bool
 stream_must_move(const struct session *s, const struct session_stream *st, const struct offer_media *m)
 {
-	/* 0.0.0.0 is how a hold was written once, also by who speaks IPv6 (RFC 3264 §8.4): it moves nothing */
-	bool family = m->address.ip_version != 0 && !m->address.unspecified &&
-	              m->address.ip_version != media_ip_version(s->all->floor.media, &st->port);
-
-	return family || (st->port.rtcp_port == 0 && !m->rtcp_mux) || st->protection != offer_media_keying(m);
+	return !stream_is_of_kind(s, st, m) || (st->port.rtcp_port == 0 && !m->rtcp_mux);
 }
 
 /* New keys of theirs go to the data plane, with a new one of ours: a key of ours serves one of theirs (RFC 4568 §7.1.4
@@ -348,6 +354,43 @@ session_streams_apply(struct session *s, const struct offer *o)
 		else if (m->port != 0)
 			session_count(s->all, SESSION_MLINES_REFUSED);
 	}
+	session_keys_drop(s);
+}
+
+/* @param m  of the answer, at the place of the stream's m-line in our offer (RFC 3264 §6) */
+static void
+stream_take_answer(struct session *s, struct session_stream *st, const struct offer_media *m)
+{
+	enum srs_err err = SRS_ERR_INVALID;
+
+	if (m->port == 0) {
+		st->doomed = true;
+		return;
+	}
+	if (session_mline_recordable(s, m, st->mline) && stream_is_of_kind(s, st, m))
+		err = stream_resource(s, st, m);
+	if (err == SRS_OK && st->protection == OFFER_KEYING_SDES)
+		err = stream_rekey(s, st);
+	if (err == SRS_OK && st->protection == OFFER_KEYING_DTLS)
+		err = session_dtls_update(s, st, m);
+	if (err == SRS_OK)
+		return;
+	session_count(s->all, SESSION_MLINES_REFUSED);
+	log_warn("session", "answer_unfit", "call_id=%s mline=%u err=%s: the stream goes on as it was", s->call_id,
+	         st->mline, srs_err_name(err));
+}
+
+void
+session_streams_take_answer(struct session *s, const struct offer *answer)
+{
+	s->answering = true;
+	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {
+		struct session_stream *st = s->streams[i];
+
+		if (st != NULL && !st->doomed && st->state != STREAM_REMOVING && st->mline < answer->n_media)
+			stream_take_answer(s, st, &answer->media[st->mline]);
+	}
+	s->answering = false;
 	session_keys_drop(s);
 }
 

@@ -134,6 +134,84 @@ our_refresh_repeats_what_holds(void **state)
 	call_end(f);
 }
 
+#define PLAIN(port, more) "m=audio " port " RTP/AVP 0 8\r\na=sendonly\r\n" more
+
+/* Begins with two muxed streams; the client asks for our offer and answers it so. */
+static struct session *
+answered(struct fixture *f, const char *answer)
+{
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), ANN_AND_BOB);
+
+	reinvite(f, NULL, NULL);
+	n_notes = n_updates = 0;
+	sessions_handlers()->on_confirmed(f->all, &f->dialog, span_of_text(sdp_of(answer, 2)));
+	run(f);
+	assert_int_equal(n_added, 2);		/* an answer begins nothing, and moves nothing: we could not tell of another port */
+	assert_int_equal(n_hang_ups, 0);
+	return s;
+}
+
+/* RFC 5761 §5.1.1: without a=rtcp-mux in the answer RTCP comes to a port that we have not; media comes to the one we named. */
+static void
+an_answer_without_rtcp_mux_moves_no_port(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = answered(f, SDP_HEAD PLAIN("4000", "") PLAIN("4002", ""));
+
+	assert_int_equal(live_streams, 2);
+	assert_string_equal(s->streams[0]->label, "1");
+	assert_non_null(strstr(last_note(REEL_FRAME_DESCRIPTION), "\"participants\":[\"p-bob\"]"));
+	call_end(f);
+}
+
+/* The places of an answer are those of the offer (RFC 3264 §6), whatever labels stand there. */
+static void
+an_answer_is_read_by_place(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = answered(f, SDP_HEAD MLINE("4000", "inactive", "2") MLINE("4002", "sendonly", "1"));
+
+	assert_true(s->streams[0]->inactive);
+	assert_false(s->streams[1]->inactive);
+	assert_string_equal(s->streams[0]->label, "1");
+	call_end(f);
+}
+
+static void
+an_answer_ends_a_stream_by_port_0(void **state)
+{
+	struct fixture *f = *state;
+
+	(void)answered(f, SDP_HEAD MLINE("4000", "sendonly", "1") "m=audio 0 RTP/AVP 0\r\n");
+	assert_int_equal(live_streams, 1);
+	call_end(f);
+}
+
+/* What cannot be an answer to what we offered: nothing of it, and nothing is lost. */
+static void
+an_answer_that_does_not_fit_changes_nothing(void **state)
+{
+	static const char *const answers[] = {
+		SDP_HEAD MLINE("4000", "sendonly", "1"),						/* one m-line short */
+		SDP_HEAD MLINE("4000", "sendonly", "1") "m=audio 4002 RTP/SAVP 0\r\na=sendonly\r\n",	/* another profile */
+		SDP_HEAD MLINE("4000", "sendonly", "1") MLINE("4002", "sendonly", "2") "c=IN IP6 2001:db8::9\r\n",
+		SDP_HEAD MLINE("4000", "sendonly", "1") "m=video 4002 RTP/AVP 99\r\na=inactive\r\n",
+		SDP_HEAD MLINE("4000", "sendonly", "1") MLINE("4002", "sendonly", "2") MLINE("4004", "sendonly", "3"),
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct session *s = answered(f, answers[i]);
+
+		assert_int_equal(live_streams, 2);
+		assert_int_equal(n_updates, 0);
+		assert_false(s->streams[1]->inactive);
+		assert_int_equal(s->streams[1]->source.ip_version, 4);
+		call_end(f);
+		n_added = 0;
+	}
+}
+
 #define HEAD6 "v=0\r\no=SRC 1 %u IN IP6 2001:db8::9\r\ns=-\r\nc=IN IP6 2001:db8::9\r\nt=0 0\r\n"
 #define HEAD0 "v=0\r\no=SRC 1 %u IN IP6 2001:db8::9\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
 
@@ -212,6 +290,10 @@ main(void)
 		CASE(a_client_that_repeats_our_pause_can_be_resumed),
 		CASE(each_hold_of_the_client_has_its_end_in_the_recording),
 		CASE(our_refresh_repeats_what_holds),
+		CASE(an_answer_without_rtcp_mux_moves_no_port),
+		CASE(an_answer_is_read_by_place),
+		CASE(an_answer_ends_a_stream_by_port_0),
+		CASE(an_answer_that_does_not_fit_changes_nothing),
 		cmocka_unit_test_setup_teardown(a_hold_by_0_0_0_0_moves_no_ip6_stream, setup_ip6, teardown_ip6),
 		cmocka_unit_test_setup_teardown(a_hold_by_0_0_0_0_moves_no_ip6_stream, setup_both, teardown_both),
 		cmocka_unit_test_setup_teardown(a_stream_that_began_without_an_address_moves_to_the_version_of_its_client,
