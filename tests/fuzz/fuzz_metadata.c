@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "controlplane/metadata/metadata.h"
+#include "controlplane/metadata/metadata_items.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -29,9 +30,12 @@ static void
 ask(const struct metadata *m)
 {
 	const struct metadata_participant *out[4];
+	struct metadata_sending sendings[4];
 
 	for (unsigned int i = 0; i < m->n_streams; i++) {
 		if (metadata_senders(m, m->streams[i].label, out, 4) > 4)
+			abort();
+		if (metadata_sendings(m, m->streams[i].label, sendings, 4) > 4)
 			abort();
 		metadata_session_of(m, m->streams[i].label);
 	}
@@ -46,6 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct metadata *state = read_one(span_of(bytes, first));
 	struct metadata *update = cut ? read_one(span_of(cut + 1, len - first - 1)) : NULL;
 	char *before, *after;
+	enum srs_err err;
 
 	if (state == NULL) {
 		metadata_free(update);
@@ -57,7 +62,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	before = metadata_to_json(state);
 	if (before == NULL)
 		abort();
-	if (update != NULL && metadata_apply(&state, update) != SRS_OK) {
+	for (unsigned int i = 0; update != NULL && i < state->n_sessions; i++)
+		(void)metadata_speaks_of(state, update, state->sessions[i].id, 16);
+	err = update != NULL ? metadata_apply(&state, update) : SRS_OK;
+	if (err == SRS_ERR_STATE) {	/* LIMIT: what is over may have been forgotten */
 		after = metadata_to_json(state);
 		if (after == NULL || strcmp(before, after) != 0)
 			abort();
@@ -65,6 +73,16 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	}
 	ask(state);
 	free(before);
+	/* as a state that is full forgets, for the same document and for one of nothing */
+	update = cut ? read_one(span_of(cut + 1, len - first - 1)) : NULL;
+	if (update != NULL) {
+		metadata_prune(state, update);
+		ask(state);
+		metadata_free(update);
+	}
+	metadata_prune(state, &(struct metadata){ 0 });
+	ask(state);
+	free(metadata_to_json(state));
 	metadata_free(state);
 	return 0;
 }
