@@ -1,5 +1,6 @@
 """Pause, resume and mask: what is not to be recorded is in no chunk, and the recording says who stopped it."""
 
+import concurrent.futures
 import time
 
 import sip_client as sip
@@ -26,6 +27,15 @@ def info(call, digit):
 
 def session_row(r, call_id):
     return next(s for s in r.tool("sessions", "ls", "--json")["sessions"] if s["call_id"] == call_id)
+
+
+def wait_recorded(r, n, wait_s=10):
+    """Until n packets are recorded. @return the row of the only session"""
+    end = time.monotonic() + wait_s
+    while r.metrics()["rx_recorded"] < n:
+        check(time.monotonic() < end, f"not {n} packets after {wait_s} s: {r.log_tail()}")
+        time.sleep(0.1)
+    return r.tool("sessions", "ls", "--json")["sessions"][0]
 
 
 def dump(r):
@@ -201,3 +211,27 @@ def test_a_stream_is_dropped_by_port_0(context):
         shown = check_sealed(r, 0)
         check(shown["reason"] == "operator", shown["reason"])
         check(places_of(r, b'"event":"ended","by":"operator"'), "nobody says who ended it")
+
+
+def test_a_pause_of_protected_calls_keeps_their_keys(context):
+    """Our offers bring the keys, the tags and the DTLS roles that hold: a pause and a resume begin nothing anew."""
+    for how in (("--srtp", "AES_CM_128_HMAC_SHA1_80"), ("--dtls", "--setup", "active"), ("--dtls", "--setup", "passive")):
+        with context.recorder(srtp__sdes_unprotected="allow") as r, concurrent.futures.ThreadPoolExecutor(1) as pool:
+            call = pool.submit(lambda: r.simulate("--duration", "6", "--no-rtcp", *how))
+            row = wait_recorded(r, 60)
+            before = r.tool("sessions", "pause", row["id"], "--json")["streams"]
+            time.sleep(1)
+            paused = r.metrics()["rx_recorded"]
+            time.sleep(0.5)
+            check(r.metrics()["rx_recorded"] == paused, f"recorded in a pause with {how}")
+            after = r.tool("sessions", "resume", row["id"], "--json")["streams"]
+            check([s["port"] for s in before] == [s["port"] for s in after], f"ports moved with {how}: {before} {after}")
+            sent = call.result()
+            r.wait_sealed(1)
+            r.settle()
+            m = r.check_conservation()
+            check(m["rx_recorded"] > paused + 60, f"{m['rx_recorded'] - paused} recorded behind the pause with {how}")
+            check(m["rx_recorded"] + m["rx_drop_paused"] + m["rx_drop_no_key"] == sent["packets_sent"], f"{how}: {sent}")
+            check(m["session_rekeys"] == m["rx_drop_auth"] == 0, f"{m['session_rekeys']} rekeys with {how}")
+            check(m.get("dtls_handshakes_done", 0) == (2 if "--dtls" in how else 0), f"another handshake with {how}")
+            check(m["session_offers_refused"] == 0, f"an offer was refused with {how}")
