@@ -60,7 +60,8 @@ struct visit {
 	unsigned int place;	/* of waiting[], when asked */
 	char *post;		/* the body of a POST as it comes; REST_BODY_MAX + 1 */
 	size_t post_len;
-	char command[REST_ARGUMENT_MAX]; /* "ID/verb" */
+	enum rest_ask what;	/* of a POST */
+	char command[REST_ARGUMENT_MAX]; /* "ID/verb", "verb" */
 };
 
 struct waiting {
@@ -370,12 +371,34 @@ request_route(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 
 /* ---- commands ---- */
 
-static const char sessions_path[] = "/api/v1/sessions/";
+static const struct {
+	const char *path;
+	enum rest_ask what;
+} commands[] = {
+	{ "/api/v1/sessions/", REST_ASK_COMMAND },
+	{ "/api/v1/node/", REST_ASK_NODE },
+};
+
+/* What stands behind the command's path is its argument. @return false: no command, or too long */
+static bool
+command_find(struct visit *visit, const char *path)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		size_t len = strlen(commands[i].path);
+
+		if (strncmp(path, commands[i].path, len) != 0 || strlen(path) - len >= sizeof(visit->command))
+			continue;
+		visit->what = commands[i].what;
+		snprintf(visit->command, sizeof(visit->command), "%s", path + len);
+		return true;
+	}
+	return false;
+}
 
 static int
 command_ask(struct rest *r, struct lws *wsi, struct visit *visit)
 {
-	int done = ask(r, wsi, visit, REST_ASK_COMMAND, visit->command, visit->post != NULL ? visit->post : "");
+	int done = ask(r, wsi, visit, visit->what, visit->command, visit->post != NULL ? visit->post : "");
 
 	free(visit->post);
 	visit->post = NULL;
@@ -400,10 +423,10 @@ command_begin(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 	char length[16] = "0";
 	unsigned long len;
 
-	if (strncmp(path, sessions_path, sizeof(sessions_path) - 1) != 0 ||
-	    strlen(path) - sizeof(sessions_path) + 1 >= sizeof(visit->command))
+	if (!command_find(visit, path))
 		return reply_send(wsi, visit, rest_error(405, "there is no command at this path",
-		                                         "POST to /api/v1/sessions/ID/VERB: pause, resume, mask, unmask, drop, end"));
+		                                         "POST to /api/v1/sessions/ID/VERB: pause, resume, mask, unmask, drop, end; "
+		                                         "or to /api/v1/node/VERB: drain, undrain"));
 	if (!is_json(wsi))
 		return reply_send(wsi, visit, rest_error(415, "a command is JSON", "set Content-Type: application/json"));
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 &&
@@ -412,7 +435,6 @@ command_begin(struct rest *r, struct lws *wsi, struct visit *visit, const char *
 	len = strtoul(length, NULL, 10);	/* too large a number: ULONG_MAX */
 	if (len > REST_BODY_MAX)
 		return reply_send(wsi, visit, rest_error(413, "the command is too long", "at most 4096 bytes"));
-	snprintf(visit->command, sizeof(visit->command), "%s", path + sizeof(sessions_path) - 1);
 	if (len == 0)
 		return command_ask(r, wsi, visit);
 	visit->post = calloc(1, REST_BODY_MAX + 1);

@@ -14,13 +14,13 @@
 struct rest;
 
 enum rest_ask { REST_ASK_SESSIONS, REST_ASK_SESSION_STATS, REST_ASK_HEALTH, REST_ASK_STUN, REST_ASK_COMMAND,
-                REST_ASK_SRCS, REST_ASK_REFUSALS };
+                REST_ASK_SRCS, REST_ASK_REFUSALS, REST_ASK_NODE };
 
 #define REST_BODY_MAX 4096	/* of a POST */
 /* What the api thread asks of control. Texts are borrowed for the call. */
 struct rest_question {
 	enum rest_ask what;
-	const char *argument;	/* COMMAND: "ID/verb" */
+	const char *argument;	/* COMMAND: "ID/verb"; NODE: the verb */
 	const char *body;	/* of a POST; SRCS, REFUSALS: the query, a line name=value each; else "" */
 };
 struct rest_answer {

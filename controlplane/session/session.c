@@ -641,7 +641,7 @@ sessions_n(const struct sessions *all)
 void
 sessions_drain(struct sessions *all)
 {
-	all->draining = true;
+	all->leaving = true;
 }
 
 void

@@ -48,7 +48,7 @@ void sessions_on_dtls(void *ctx, uint32_t association, const struct dtls_event *
 /** Once a second: what a full ring held up is tried again. */
 void sessions_tick(struct sessions *all);
 
-/** Take no more calls; those in progress go on. */
+/** Take no more calls; those in progress go on. For good: the operator's `node undrain` is refused from then on. */
 void sessions_drain(struct sessions *all);
 /** Take no more calls, end all with BYE and seal them. Done when sessions_n() is 0. */
 void sessions_stop(struct sessions *all);

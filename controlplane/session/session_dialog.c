@@ -156,7 +156,7 @@ admission_look(struct sessions *all, const struct config_src *src, struct admiss
 {
 	*v = (struct admission_view){
 		.stopping = all->stopping,
-		.draining = all->draining,
+		.draining = all->draining || all->leaving,
 		.lag_ms = reactor_lag_ms(all->floor.reactor),
 		.src_sessions = src != NULL ? *sessions_of_src(all, src) : 0,
 		.src_sessions_max = src != NULL ? src->sessions_max : 0,

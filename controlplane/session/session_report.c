@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/srs_log.h"
+
 #define NS_PER_MS UINT64_C(1000000)
 #define SESSION_PREFIX_MIN 8
 
@@ -153,7 +155,7 @@ health_json(struct sessions *all)
 	struct dataplane_room room;
 
 	dataplane_room(all->floor.dataplane, &room);
-	cJSON_AddStringToObject(json, "status", ready ? "ok" : all->stopping ? "stopping" : all->draining ? "draining" : "refusing");
+	cJSON_AddStringToObject(json, "status", ready ? "ok" : all->stopping ? "stopping" : all->draining || all->leaving ? "draining" : "refusing");
 	cJSON_AddStringToObject(json, "reason", ready ? "" : why.warning);
 	cJSON_AddStringToObject(json, "version", SRS_VERSION);
 	cJSON_AddStringToObject(json, "node", all->floor.config->node.name);
@@ -222,6 +224,43 @@ command_json(struct sessions *all, const struct rest_question *q, unsigned int *
 	return all->slots[slot] == s ? session_json(s) : cJSON_CreateObject();
 }
 
+static void
+text_copy(const cJSON *body, const char *name, char out[SESSION_TEXT_MAX])
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, name);
+
+	(void)snprintf(out, SESSION_TEXT_MAX, "%s", cJSON_IsString(item) ? item->valuestring : "");
+	session_text_clean(out);
+}
+
+/* The operator takes the recorder out of service, and puts it back: calls in progress go on either way. */
+static cJSON *
+node_json(struct sessions *all, const struct rest_question *q, unsigned int *status)
+{
+	bool drain = strcmp(q->argument, "drain") == 0;
+	char by[SESSION_TEXT_MAX], reason[SESSION_TEXT_MAX];
+	cJSON *json;
+
+	*status = 404;
+	if (!drain && strcmp(q->argument, "undrain") != 0)
+		return refusal_json("the recorder knows drain and undrain");
+	*status = 409;
+	if (all->stopping || all->leaving)
+		return refusal_json("the recorder got a signal to stop: start it again");
+	*status = 200;
+	json = cJSON_ParseWithOpts(q->body, NULL, true);
+	text_copy(json, "by", by);
+	text_copy(json, "reason", reason);
+	cJSON_Delete(json);
+	if (all->draining != drain)
+		log_warn("session", drain ? "drained" : "undrained", "by=\"%s\" reason=\"%s\" sessions=%u", by, reason, sessions_n(all));
+	all->draining = drain;
+	json = cJSON_CreateObject();
+	cJSON_AddBoolToObject(json, "draining", drain);
+	cJSON_AddNumberToObject(json, "sessions", sessions_n(all));
+	return json;
+}
+
 void
 sessions_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 {
@@ -243,6 +282,9 @@ sessions_answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 	case REST_ASK_SRCS:
 	case REST_ASK_REFUSALS:
 		break;		/* not ours */
+	case REST_ASK_NODE:
+		json = node_json(all, q, &a->status);
+		break;
 	case REST_ASK_COMMAND:
 		json = command_json(all, q, &a->status);
 		break;

@@ -239,7 +239,8 @@ struct sessions {
 	uint32_t n_answering;	/* sessions that are not draining: counts against sessions_max */
 	uint32_t *n_of_src;	/* the same by profile: config.srcs in order, then the default */
 	uint16_t generation;
-	bool stopping, draining;
+	bool stopping, leaving;	/* for good */
+	bool draining;		/* until the operator says otherwise */
 	uint64_t seconds;	/* that sessions_tick() counted */
 	_Atomic uint64_t counters[SESSION_N_COUNTERS];
 	/* One request at a time: what a handler has read of it. Large, so here and not on the stack. */

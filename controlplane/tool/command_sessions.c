@@ -80,8 +80,9 @@ who(const struct tool *t)
 	return t->by != NULL ? t->by : me != NULL ? me->pw_name : "";
 }
 
+/* @param path  "sessions/ID/verb" */
 static char *
-request_of(const struct tool *t, const char *verb, const char *id)
+request_of(const struct tool *t, const char *path)
 {
 	cJSON *json = cJSON_CreateObject();
 	char *body, *request = NULL;
@@ -92,41 +93,73 @@ request_of(const struct tool *t, const char *verb, const char *id)
 		cJSON_AddStringToObject(json, "stream", t->stream);
 	body = cJSON_PrintUnformatted(json);
 	cJSON_Delete(json);
-	if (body == NULL || asprintf(&request, "POST /api/v1/sessions/%s/%s HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n"
+	if (body == NULL || asprintf(&request, "POST /api/v1/%s HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n"
 	                                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-	                             id, verb, strlen(body), body) < 0)
+	                             path, strlen(body), body) < 0)
 		request = NULL;
 	free(body);
 	return request;
 }
 
+/* @return the answer; NULL with our exit status after a message */
+static cJSON *
+command(const struct tool *t, const char *path, int *status)
+{
+	char *request = request_of(t, path);
+	cJSON *document;
+
+	if (request == NULL) {
+		*status = tool_fail(t, TOOL_FAILED, "no memory");
+		return NULL;
+	}
+	document = tool_ask(t, request, status);
+	free(request);
+	if (document == NULL || *status == 200)
+		return document;
+	*status = tool_fail(t, *status == 404 ? TOOL_NOT_FOUND : TOOL_DAMAGED, "%s", text(document, "error"));
+	cJSON_Delete(document);
+	return NULL;
+}
+
 int
 command_sessions_do(struct tool *t, const char *verb, const char *id)
 {
-	char *request;
+	char path[128];
 	cJSON *document;
 	int status;
 
-	if (strspn(id, "0123456789abcdefABCDEF") != strlen(id))
+	if (strspn(id, "0123456789abcdefABCDEF") != strlen(id) || strlen(id) > 64)
 		return tool_fail(t, TOOL_USAGE, "%s is no session id: `capstan sessions ls` shows them", id);
 	if (strcmp(verb, "drop") == 0 && t->stream == NULL)
 		return tool_fail(t, TOOL_USAGE, "drop: name the stream, --stream LABEL");
-	request = request_of(t, verb, id);
-	if (request == NULL)
-		return tool_fail(t, TOOL_FAILED, "no memory");
-	document = tool_ask(t, request, &status);
-	free(request);
+	snprintf(path, sizeof(path), "sessions/%s/%s", id, verb);
+	document = command(t, path, &status);
 	if (document == NULL)
 		return status;
-	if (status != 200) {
-		status = tool_fail(t, status == 404 ? TOOL_NOT_FOUND : TOOL_DAMAGED, "%s", text(document, "error"));
-		cJSON_Delete(document);
-		return status;
-	}
 	if (t->json)
 		return tool_print_json(document, TOOL_OK);
 	head_print();
 	row_print(document);
+	cJSON_Delete(document);
+	return TOOL_OK;
+}
+
+int
+command_node_do(struct tool *t, const char *verb)
+{
+	char path[32];
+	cJSON *document;
+	int status;
+
+	snprintf(path, sizeof(path), "node/%s", verb);
+	document = command(t, path, &status);
+	if (document == NULL)
+		return status;
+	if (t->json)
+		return tool_print_json(document, TOOL_OK);
+	printf(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(document, "draining"))
+	               ? "Draining: new calls get 503, %.0f in progress go on.\n"
+	               : "New calls are taken again; %.0f in progress.\n", number(document, "sessions"));
 	cJSON_Delete(document);
 	return TOOL_OK;
 }

@@ -29,6 +29,7 @@ static const char help[] =
         "  sessions mask|unmask ID          stop recording, without telling the client; go on\n"
         "  sessions drop ID --stream LABEL  refuse one stream from now on\n"
         "  sessions end ID                  hang up and seal. All take --reason TEXT and --by NAME\n"
+        "  node drain|undrain               take no new calls, those in progress go on; take calls again\n"
         "  srcs ls                          recording clients as heard since the start, heard last first [--limit N]\n"
         "  srcs show NAME                   what one of them does: what it breaks, how often, which switches are closed\n"
         "  refusals ls                      the last requests that were refused, and why [--src NAME] [--status N]\n"
@@ -196,6 +197,7 @@ static const char *const usages[] = {
 	"doctor",
 	"keys ls",
 	"sessions ls, or capstan sessions pause|resume|mask|unmask|drop|end ID",
+	"node drain|undrain",
 	"srcs ls, or capstan srcs show NAME",
 	"refusals ls",
 	"config check [FILE]",
@@ -238,6 +240,8 @@ run_command(char **words, int n)
 		return command_sessions_ls(&tool);
 	if (strcmp(noun, "sessions") == 0 && n == 3 && is_session_verb(verb))
 		return command_sessions_do(&tool, verb, words[2]);
+	if (strcmp(noun, "node") == 0 && n == 2 && (strcmp(verb, "drain") == 0 || strcmp(verb, "undrain") == 0))
+		return command_node_do(&tool, verb);
 	if (strcmp(noun, "srcs") == 0 && strcmp(verb, "ls") == 0 && n == 2)
 		return command_srcs_ls(&tool);
 	if (strcmp(noun, "srcs") == 0 && strcmp(verb, "show") == 0 && n == 3)

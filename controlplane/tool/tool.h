@@ -86,5 +86,7 @@ int command_refusals_ls(struct tool *t);
 int command_sessions_ls(struct tool *t);
 /** pause, resume, mask, unmask, drop or end a call of the running recorder. */
 int command_sessions_do(struct tool *t, const char *verb, const char *id);
+/** drain or undrain the running recorder. */
+int command_node_do(struct tool *t, const char *verb);
 
 #endif

@@ -99,6 +99,22 @@ def test_sigterm_drains(context):
         call.close()
 
 
+def test_an_operator_drains_and_takes_it_back(context):
+    with context.recorder(sip__t1_ms="100") as r:
+        call = sip.Call(r, "goes-on")
+        check(r.tool("node", "drain", "--reason", "upgrade", "--json") == {"draining": True, "sessions": 1}, "node drain")
+        with sip.Client(r.port) as c:
+            check(options(c, "drained").status == 503, "OPTIONS while it drains")
+            check("draining" in wait_not_ready(r)["reason"], "/health/ready")
+            check(r.process.poll() is None, "it must not stop")
+            check("calls are taken again" in r.tool("node", "undrain", expect=None)[1], "node undrain")
+            check(options(c, "back").status == 200, "OPTIONS when it is back")
+        check(call.bye() == 200, "BYE")
+        check(r.tool("node", "sleep", expect=None)[0] == 2, "an unknown verb")
+        check('drained by=' in r.log_text() and 'reason="upgrade"' in r.log_text(), "the log says who and why")
+        call.close()
+
+
 def test_what_is_left_at_the_end_of_the_drain_is_sealed(context):
     with context.recorder(**{**DRAIN, "node__drain_s": "1"}) as r:
         call = sip.Call(r, "endless")

@@ -66,6 +66,11 @@ answer(void *ctx, const struct rest_question *q, struct rest_answer *a)
 
 	if (atomic_load(&f->wordless))
 		return;
+	if (q->what == REST_ASK_NODE) {
+		a->status = strcmp(q->argument, "drain") == 0 ? 200 : 409;
+		assert_true(asprintf(&a->json, "{\"node\":\"%s\"}", q->argument) > 0);
+		return;
+	}
 	if (q->what == REST_ASK_COMMAND) {
 		a->status = strcmp(q->argument, "beef/mask") == 0 ? 200 : 409;
 		assert_true(asprintf(&a->json, "{\"heard\":%s}", q->body[0] != '\0' ? q->body : "0") > 0);
@@ -385,6 +390,9 @@ commands_are_handed_to_control_with_their_body(void **state)
 	assert_int_equal(post(f, true, "/api/v1/sessions/beef/mask", "", ""), 200);
 	assert_body_has(f, "{\"heard\":0}");
 	assert_int_equal(post(f, false, "/api/v1/sessions/beef/whisper", JSON, "{}"), 409);
+	assert_int_equal(post(f, false, "/api/v1/node/drain", JSON, "{}"), 200);
+	assert_body_has(f, "{\"node\":\"drain\"}");
+	assert_int_equal(post(f, true, "/api/v1/node/explode", "", ""), 409);
 	atomic_store(&f->wordless, true);
 	assert_int_equal(post(f, false, "/api/v1/sessions/beef/mask", JSON, "{}"), 503);
 	atomic_store(&f->wordless, false);

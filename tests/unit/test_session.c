@@ -739,6 +739,35 @@ what_is_no_utf8_is_replaced_before_it_becomes_json(void **state)
 	assert_string_equal(bad, "a?b?(??????");
 }
 
+static unsigned int
+node_command(struct fixture *f, const char *verb, const char *body)
+{
+	struct rest_answer a = { 0 };
+
+	sessions_answer(f->all, &(struct rest_question){ .what = REST_ASK_NODE, .argument = verb, .body = body }, &a);
+	assert_non_null(a.json);
+	free(a.json);
+	return a.status;
+}
+
+static void
+an_operator_drains_and_takes_it_back_until_the_recorder_leaves(void **state)
+{
+	struct fixture *f = *state;
+	struct sip_refusal why = { 0 };
+
+	assert_int_equal(node_command(f, "drain", "{\"by\":\"ann\",\"reason\":\"upgrade\"}"), 200);
+	assert_false(sessions_ready(f->all, &why));
+	assert_non_null(strstr(why.warning, "draining"));
+	assert_int_equal(node_command(f, "drain", "no JSON"), 200);
+	assert_int_equal(node_command(f, "undrain", ""), 200);
+	assert_true(sessions_ready(f->all, &why));
+	assert_int_equal(node_command(f, "explode", ""), 404);
+	sessions_drain(f->all);
+	assert_int_equal(node_command(f, "undrain", ""), 409);
+	assert_false(sessions_ready(f->all, &why));
+}
+
 static void
 rest_lists_the_session_with_its_streams(void **state)
 {
@@ -801,6 +830,7 @@ main(void)
 		CASE(a_call_that_lasts_too_long_is_ended_by_us),
 		CASE(shutdown_ends_every_call_and_refuses_new_ones),
 		CASE(what_is_no_utf8_is_replaced_before_it_becomes_json),
+		CASE(an_operator_drains_and_takes_it_back_until_the_recorder_leaves),
 		CASE(rest_lists_the_session_with_its_streams),
 	};
 
