@@ -211,11 +211,32 @@ session_recordings_linger_due(const struct session *s)
 	return due;
 }
 
+/* The recording that was just opened for nobody. */
+static void
+spare_mark(struct session *s)
+{
+	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
+		struct session_recording *r = s->recordings[i];
+
+		if (r == NULL || r->state != RECORDING_OPENING || r->cs_id[0] != '\0')
+			continue;
+		r->spare = true;
+		(void)snprintf(r->reason, sizeof(r->reason), "idle");	/* unless a call takes it */
+		s->document.elsewhere |= (uint16_t)(1u << i);	/* of calls that are over */
+	}
+}
+
+/* A persistent recording session may begin before its first call (RFC 7866 §10): the metadata names nobody. */
+static bool
+begins_idle(const struct session *s)
+{
+	return s->metadata != NULL && s->metadata->n_sessions == 0 && s->metadata->n_participants == 0;
+}
+
 void
 session_recordings_linger(struct session *s)
 {
 	uint64_t now = reactor_mono_ns();
-	struct session_recording *spare;
 
 	if (session_recordings_linger_due(s) > now)
 		return;
@@ -224,14 +245,7 @@ session_recordings_linger(struct session *s)
 		log_warn("session", "recording_refused", "call_id=%s: what is over is sealed later", s->call_id);
 		return;
 	}
-	for (unsigned int i = 0; i < SESSION_RECORDINGS_MAX; i++) {
-		spare = s->recordings[i];
-		if (spare == NULL || spare->state != RECORDING_OPENING || spare->cs_id[0] != '\0')
-			continue;
-		spare->spare = true;
-		(void)snprintf(spare->reason, sizeof(spare->reason), "idle");	/* unless a call takes it */
-		s->document.elsewhere |= (uint16_t)(1u << i);	/* of calls that are over */
-	}
+	spare_mark(s);
 }
 
 bool
@@ -277,8 +291,13 @@ session_recordings_plan(struct session *s)
 {
 	enum srs_err err = SRS_OK;
 
-	if (session_recordings_n(s) == 0)
+	if (session_recordings_n(s) == 0) {
 		err = recording_open_next(s, "");
+		if (err == SRS_OK && begins_idle(s)) {
+			spare_mark(s);
+			s->document.elsewhere = 0;	/* no other recording has it */
+		}
+	}
 	for (unsigned int i = 0; err == SRS_OK && s->metadata != NULL && i < s->metadata->n_sessions; i++) {
 		const char *cs_id = s->metadata->sessions[i].id;
 		struct session_recording *unbound = unbound_for(s, cs_id);

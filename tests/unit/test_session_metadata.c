@@ -179,6 +179,25 @@ the_recording_of_another_call_is_no_place_for_what_comes_late(void **state)
 }
 
 static void
+a_session_that_begins_without_a_call_waits_for_the_first(void **state)
+{
+	struct fixture *f = *state;
+	struct session *s = call_begin(f, sdp_of(TWO_STREAMS, 1), XML_HEAD "<datamode>complete</datamode>" XML_TAIL);
+	uint64_t begun = s->recordings[0]->started_wall_ns;
+
+	assert_true(s->recordings[0]->spare);
+	assert_int_equal(count_notes(s->recordings[0]->handle, REEL_FRAME_METADATA), 1);
+	assert_int_equal(s->state, SESSION_RECORDING);
+	now_ns += UINT64_C(3600000000000);
+	update(f, PARTIAL CS1 ANN STREAM("s1", "cs-1", "1") STREAM("s2", "cs-1", "2") SENDS("p-ann", "s1") XML_TAIL);
+	assert_int_equal(live_recordings, 1);	/* both streams are of the call: it takes the recording that is there */
+	assert_string_equal(s->recordings[0]->cs_id, "cs-1");
+	assert_true(s->recordings[0]->started_wall_ns == begun + UINT64_C(3600000000000));
+	call_end(f);
+	assert_string_equal(sealed_reasons[0], "bye");
+}
+
+static void
 a_final_document_before_the_bye_opens_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -383,6 +402,7 @@ main(void)
 		CASE(a_document_longer_than_a_frame_leaves_a_receipt_and_is_applied),
 		CASE(a_call_that_ends_is_sealed_while_its_recording_session_goes_on),
 		CASE(the_recording_of_another_call_is_no_place_for_what_comes_late),
+		CASE(a_session_that_begins_without_a_call_waits_for_the_first),
 		CASE(a_final_document_before_the_bye_opens_nothing),
 		CASE(an_idle_session_that_ends_says_that_nobody_was_in_it),
 		CASE(a_partial_that_does_not_fit_makes_us_ask_for_all),
