@@ -263,6 +263,28 @@ add_stream_rows(cJSON *rows, const struct tape *t, unsigned int number, const st
 	}
 }
 
+/* Who stopped the recording, or let it go on, and why. */
+static void
+add_deeds(cJSON *rows, const struct timeline *time)
+{
+	char at[32];
+
+	for (unsigned int i = 0; time != NULL && i < time->deeds.n; i++) {
+		const struct deed *d = &time->deeds.rows[i];
+		cJSON *row = cJSON_CreateObject();
+
+		cJSON_AddStringToObject(row, "event", d->event);
+		cJSON_AddStringToObject(row, "by", d->by);
+		cJSON_AddStringToObject(row, "name", d->name);
+		cJSON_AddStringToObject(row, "reason", d->reason);
+		if (d->stream != DEED_STREAM_ALL)
+			cJSON_AddNumberToObject(row, "stream", d->stream);
+		cJSON_AddStringToObject(row, "at", tool_time(d->wall_ns, at));
+		wall_ns_add(row, "wall_ns", (int64_t)d->wall_ns);
+		cJSON_AddItemToArray(rows, row);
+	}
+}
+
 /* Keys that were pressed, each once. */
 static void
 add_events(cJSON *rows, const struct timeline *time)
@@ -366,6 +388,7 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 	for (unsigned int number = 0; number <= UINT8_MAX; number++)
 		add_stream_rows(streams, t, number, time);
 	add_attendance(cJSON_AddArrayToObject(document, "who"), time, last);
+	add_deeds(cJSON_AddArrayToObject(document, "events"), time);
 	add_events(cJSON_AddArrayToObject(document, "telephone_events"), time);
 	findings = cJSON_AddArrayToObject(document, "findings");
 	for (unsigned int i = 0; i < s->n_findings; i++)
@@ -393,15 +416,17 @@ json_number(const cJSON *object, const char *name)
 static void
 show_streams(const cJSON *streams)
 {
-	bool parts = false, generations = false;
+	bool parts = false, generations = false, paused = false;
 	const cJSON *row;
 
 	cJSON_ArrayForEach(row, streams) {
 		parts |= json_number(row, "part") != 0;
 		generations |= json_number(row, "generation") != 0;
+		paused |= json_number(cJSON_GetObjectItem(row, "missing"), "paused") != 0;
 	}
-	printf("Streams\n  %-3s %-6s %-20s %-8s %-10s%s%s %9s %10s %9s\n", "NO", "LABEL", "SPEAKER", "CODEC", "SSRC",
-	       parts ? " PART" : "", generations ? " KEY" : "", "RECORDED", "DUPLICATES", "LOST");
+	printf("Streams\n  %-3s %-6s %-20s %-8s %-10s%s%s %9s %10s %9s%s\n", "NO", "LABEL", "SPEAKER", "CODEC", "SSRC",
+	       parts ? " PART" : "", generations ? " KEY" : "", "RECORDED", "DUPLICATES", "LOST",
+	       paused ? "    PAUSED" : "");
 	cJSON_ArrayForEach(row, streams) {
 		printf("  %-3.0f %-6.6s %-20.20s %-8.8s %-10s", json_number(row, "number"), json_text(row, "label"),
 		       json_text(row, "speaker"), json_text(row, "codec"), json_text(row, "ssrc"));
@@ -409,8 +434,11 @@ show_streams(const cJSON *streams)
 			printf(" %4.0f", json_number(row, "part"));
 		if (generations)
 			printf(" %3.0f", json_number(row, "generation"));
-		printf(" %9.0f %10.0f %9.0f\n", json_number(row, "recorded"), json_number(row, "duplicates"),
+		printf(" %9.0f %10.0f %9.0f", json_number(row, "recorded"), json_number(row, "duplicates"),
 		       json_number(row, "lost_upstream"));
+		if (paused)
+			printf(" %9.0f", json_number(cJSON_GetObjectItem(row, "missing"), "paused"));
+		printf("\n");
 	}
 }
 
@@ -448,6 +476,23 @@ show_attendance(const cJSON *who)
 
 		printf("  %-20.20s %-6.6s %-12.12s %-12.12s %9.0f\n", name[0] != '-' ? name : json_text(row, "aor"),
 		       json_text(row, "label"), clock_of(row, "from"), clock_of(row, "to"), json_number(row, "packets"));
+	}
+}
+
+static void
+show_deeds(const cJSON *events)
+{
+	const cJSON *row;
+
+	if (cJSON_GetArraySize(events) != 0)
+		printf("Held, paused and masked (UTC)\n  %-12s %-9s %-3s %-24s %s\n", "AT", "WHAT", "NO", "BY", "REASON");
+	cJSON_ArrayForEach(row, events) {
+		char number[16] = "all";
+
+		if (cJSON_HasObjectItem(row, "stream"))
+			(void)snprintf(number, sizeof(number), "%.0f", json_number(row, "stream"));
+		printf("  %-12.12s %-9.9s %-3s %-8.8s %-15.15s %s\n", clock_of(row, "at"), json_text(row, "event"), number,
+		       json_text(row, "by"), json_text(row, "name"), json_text(row, "reason"));
 	}
 }
 
@@ -490,6 +535,7 @@ show_people(const cJSON *d)
 		printf("  %-20s %s\n", json_text(row, "name"), json_text(row, "aor"));
 	show_streams(cJSON_GetObjectItem(d, "streams"));
 	show_attendance(cJSON_GetObjectItem(d, "who"));
+	show_deeds(cJSON_GetObjectItem(d, "events"));
 	show_events(cJSON_GetObjectItem(d, "telephone_events"));
 	show_related(cJSON_GetObjectItem(d, "related"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))

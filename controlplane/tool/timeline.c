@@ -191,6 +191,9 @@ collect(void *ctx, const struct tape_frame *f)
 		if (reel_gap_read(&gap, f->frame.bytes) == SRS_OK && gap.reason != REEL_REASON_PAUSED)
 			t->n_gap_frames += gap.n_frames;
 		break;
+	case REEL_FRAME_EVENT:
+		c->nomem |= deeds_take(&t->deeds, f->frame.bytes) != SRS_OK;
+		break;
 	case REEL_FRAME_DESCRIPTION:
 		c->nomem |= attendance_describe(&t->attendance, f->frame.bytes, f->frame.wall_ns) != SRS_OK;
 		if (t->n_descriptions == TIMELINE_DESCRIPTIONS_MAX)
@@ -429,6 +432,7 @@ timeline_free(struct timeline *t)
 	for (unsigned int i = 0; i < t->n_descriptions; i++)
 		description_free(t->descriptions[i]);
 	attendance_release(&t->attendance);
+	deeds_release(&t->deeds);
 	free(t->sources);
 	free(t);
 }

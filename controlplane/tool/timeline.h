@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "controlplane/tool/attendance.h"
+#include "controlplane/tool/deed.h"
 #include "controlplane/tool/description.h"
 #include "controlplane/tool/tape.h"
 #include "lib/srs_err.h"
@@ -49,6 +50,7 @@ struct timeline {
 	struct description *descriptions[TIMELINE_DESCRIPTIONS_MAX];
 	unsigned int n_descriptions;
 	struct attendance attendance;
+	struct deeds deeds;
 	uint64_t n_gap_frames;	/* lost here, by the GAP frames */
 	unsigned int n_damaged;	/* chunks that did not open */
 	int64_t length_ns;	/* from the first sample to the end of the last */

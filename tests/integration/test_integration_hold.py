@@ -86,7 +86,11 @@ def test_masked_speech_keys_and_digits_reach_no_chunk(context):
         r.catch_up()
         check(call.bye() == 200, "BYE")
         call.close()
-        check_sealed(r, 55)
+        events = check_sealed(r, 55)["events"]
+        check([(e["event"], e["by"], e["name"], e["reason"]) for e in events][0] == ("masked", "operator", "ann", "card number"), events)
+        check([e["event"] for e in events] == ["masked", "unmasked"] and events[0]["wall_ns"] < events[1]["wall_ns"], events)
+        told = r.tool("recordings", "show", r.recordings()[0]["id"])
+        check("PAUSED" in told and "card number" in told, told)
         check(not places_of(r, SECRET), "masked speech was recorded")
         check(not places_of(r, b"Signal=4"), "a masked digit was recorded")
         check(places_of(r, SPOKEN) and places_of(r, b"Signal=3"), "what was not masked is missing")
