@@ -1,11 +1,23 @@
 """Offers and answers through the life of a call, against the running recorder: each change, packets around it, and then the
 recording: what was sent is in it, or counted by reason, under the number that its stream had."""
 
+import array
+import os
 import socket
 import time
+import wave
 
 import sip_client as sip
+import speech
 from recorder import check
+
+
+def alaw(code):
+    """G.711 table 1a/1b: even bits inverted on the wire."""
+    code ^= 0x55
+    segment, step = code >> 4 & 7, (code & 15) << 4
+    value = step + 8 if segment == 0 else (step + 0x108) << (segment - 1)
+    return value if code & 0x80 else -value
 
 
 class Line:
@@ -220,6 +232,28 @@ def test_a_codec_changes_and_the_description_says_so(context):
         status, text = r.reel_py("grep", "--keys", r.settings["keys.path"], first=b'"name":"OPUS","clock_hz":48000'.hex())
         check(status == 0 and "chunk" in text, "no DESCRIPTION names the new codec")
         check("opus" in str(shown).lower(), "`recordings show` does not name the new codec")
+
+
+def test_a_payload_type_that_changes_its_meaning_is_decoded_by_its_time(context):
+    """RFC 3264 §8.3.2 forbids it, and clients do it: 96 is one law, then the other."""
+    with context.recorder() as r:
+        a = Line(r, "a", codecs=("96 PCMU/8000",))
+        call = Talk(r, "meaning", a)
+        call.speak(payload_type=96)
+        a.codecs = ("96 PCMA/8000",)
+        call.invite(a)
+        call.speak(payload_type=96)
+        shown, _ = call.end()
+        path = os.path.join(r.folder, "meaning.wav")
+        r.tool("export", shown["id"], "--format", "wav", "--output", path)
+        with wave.open(path) as w:
+            samples = array.array("h", w.readframes(w.getnframes()))
+        said = (b"%-160d" % 0)[-1]	# blanks
+        quiet = {speech.ULAW[said]: 0, alaw(said): 0}
+        for i in range(159, len(samples), 160):
+            check(samples[i] in quiet, f"sample {i} is {samples[i]}, {list(quiet)} awaited")
+            quiet[samples[i]] += 1
+        check(list(quiet.values()) == [10, 10], f"frames by law: {quiet}")
 
 
 def test_rtcp_ports_and_mux_change(context):
