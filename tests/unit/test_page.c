@@ -52,6 +52,16 @@ numbers_are_decimal(void **state)
 	free(text);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* As malloc() says it without a sanitizer: no memory is no reason to end. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+#endif
+
 /* A text that cannot be had stays away whole; SIZE_MAX / 2 is more than any machine gives. */
 static void
 without_memory_there_is_no_text(void **state)
