@@ -5,7 +5,10 @@
 #define RTCP_TYPE_MIN   192	/* RFC 5761 §4: what RTCP may use when it shares a port */
 #define RTCP_TYPE_MAX   223
 #define RTCP_TYPE_SR    200
+#define RTCP_TYPE_SDES  202
 #define RTCP_TYPE_BYE   203
+#define SDES_END        0
+#define SDES_CNAME      1
 #define RTCP_SENDER_INFO_END 28	/* header, SSRC, sender info: RFC 3550 §6.4.1 */
 
 enum srs_err
@@ -129,6 +132,47 @@ rtp_bye_find(uint32_t ssrc[], unsigned int max, struct span packet)
 			if (reader_is_bad(&sources))
 				break;		/* fewer than it says */
 			ssrc[n++] = one;
+		}
+	}
+	return n;
+}
+
+/* A chunk: SSRC, items, at least one zero byte, up to a word. @return false: it does not parse */
+static bool
+sdes_chunk_next(struct reader *r, struct rtp_cname *out)
+{
+	size_t items = 0;
+
+	*out = (struct rtp_cname){ .ssrc = read_u32be(r) };
+	for (uint8_t type = read_u8(r); type != SDES_END && !reader_is_bad(r); type = read_u8(r)) {
+		uint8_t len = read_u8(r);
+		struct span text = read_span(r, len);
+
+		if (type == SDES_CNAME && !reader_is_bad(r))
+			out->cname = text;
+		items += 2u + len;
+	}
+	(void)read_span(r, (4 - (items + 1) % 4) % 4);
+	return !reader_is_bad(r);
+}
+
+unsigned int
+rtp_cnames_find(struct rtp_cname out[], unsigned int max, struct span packet)
+{
+	struct reader r = reader_of(packet);
+	struct rtcp_part p;
+	unsigned int n = 0;
+
+	while (reader_left(&r) != 0 && rtcp_part_next(&p, &r) == SRS_OK) {
+		struct reader chunks = reader_of(p.bytes);
+
+		if (p.type != RTCP_TYPE_SDES)
+			continue;
+		(void)read_u32be(&chunks);
+		for (unsigned int i = 0; i < p.count && n < max; i++) {
+			if (!sdes_chunk_next(&chunks, &out[n]))
+				break;
+			n += out[n].cname.len != 0;
 		}
 	}
 	return n;

@@ -26,6 +26,15 @@ struct rtp_header {
  * @rfc 3550 §5.1, A.1 @thread any */
 SRS_MUST_CHECK enum srs_err rtp_header_read(struct rtp_header *h, struct span packet);
 
+/** Contributing source `i` of a packet whose header was read, i < n_csrc. @rfc 3550 §5.1 */
+static inline uint32_t
+rtp_csrc(struct span packet, unsigned int i)
+{
+	const uint8_t *at = packet.bytes + RTP_HEADER_SIZE + (size_t)4 * i;
+
+	return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
 /** Is this RTCP when both share a port? Payload types 64 to 95 with the marker bit cut. @rfc 5761 §4 */
 static inline bool
 rtp_is_rtcp(const uint8_t *packet)
@@ -41,6 +50,14 @@ SRS_MUST_CHECK enum srs_err rtp_rtcp_check(struct span packet, uint8_t *first_ty
 /** Which sources leave by this compound packet? At most `max` of them; what does not parse names nobody.
  * @return how many @rfc 3550 §6.6 */
 unsigned int rtp_bye_find(uint32_t ssrc[], unsigned int max, struct span packet);
+
+struct rtp_cname {
+	uint32_t ssrc;
+	struct span cname;	/* within the packet */
+};
+/** Canonical names that a compound packet gives; at most `max` of them; what does not parse names nobody.
+ * @return how many @rfc 3550 §6.5, §6.5.1 */
+unsigned int rtp_cnames_find(struct rtp_cname out[], unsigned int max, struct span packet);
 
 struct rtp_sender_report {
 	uint32_t ssrc;

@@ -339,6 +339,39 @@ add_attendance(cJSON *array, const struct timeline *time, uint64_t ended_wall_ns
 	}
 }
 
+/* Sources of which packets came; by name where their CNAME is the address of somebody in the call. */
+static void
+add_contributors(cJSON *array, const struct timeline *time, const struct description *d)
+{
+	char at[32], id[16];
+
+	for (unsigned int i = 0; time != NULL && i < time->contributors.n; i++) {
+		const struct contributor *c = &time->contributors.rows[i];
+		const char *name = "";
+		cJSON *row;
+
+		if (c->n_packets == 0)
+			continue;
+		for (unsigned int k = 0; d != NULL && k < d->n_participants; k++) {
+			if (contributor_is(c, d->participants[k].aor))
+				name = text_or(d->participants[k].name, d->participants[k].aor);
+		}
+		row = cJSON_CreateObject();
+		cJSON_AddNumberToObject(row, "stream", c->stream);
+		(void)snprintf(id, sizeof(id), "%08" PRIx32, c->id);
+		cJSON_AddStringToObject(row, "source", id);
+		cJSON_AddStringToObject(row, "as", c->mixed ? "csrc" : "ssrc");
+		cJSON_AddStringToObject(row, "cname", c->cname);
+		cJSON_AddStringToObject(row, "name", name);
+		cJSON_AddStringToObject(row, "from", tool_time(c->first_wall_ns, at));
+		wall_ns_add(row, "from_wall_ns", (int64_t)c->first_wall_ns);
+		cJSON_AddStringToObject(row, "to", tool_time(c->last_wall_ns, at));
+		wall_ns_add(row, "to_wall_ns", (int64_t)c->last_wall_ns);
+		cJSON_AddNumberToObject(row, "packets", (double)c->n_packets);
+		cJSON_AddItemToArray(array, row);
+	}
+}
+
 static cJSON *
 show_json(const struct tape *t, const struct timeline *time, const struct verify_report *v, const struct showing *s)
 {
@@ -389,6 +422,7 @@ show_json(const struct tape *t, const struct timeline *time, const struct verify
 		add_stream_rows(streams, t, number, time);
 	add_attendance(cJSON_AddArrayToObject(document, "who"), time, last);
 	add_deeds(cJSON_AddArrayToObject(document, "events"), time);
+	add_contributors(cJSON_AddArrayToObject(document, "sources"), time, d);
 	add_events(cJSON_AddArrayToObject(document, "telephone_events"), time);
 	findings = cJSON_AddArrayToObject(document, "findings");
 	for (unsigned int i = 0; i < s->n_findings; i++)
@@ -479,6 +513,26 @@ show_attendance(const cJSON *who)
 	}
 }
 
+/* Only where a mixer names those whose media it mixed: else the streams say it all. */
+static void
+show_contributors(const cJSON *sources)
+{
+	const cJSON *row;
+	bool mixed = false;
+
+	cJSON_ArrayForEach(row, sources)
+		mixed |= strcmp(json_text(row, "as"), "csrc") == 0;
+	if (mixed)
+		printf("Mixed from (UTC)\n  %-3s %-8s %-24s %-20s %-12s %-12s %9s\n", "NO", "SOURCE", "CNAME", "PARTICIPANT", "FROM",
+		       "TO", "PACKETS");
+	cJSON_ArrayForEach(row, sources) {
+		if (mixed && strcmp(json_text(row, "as"), "csrc") == 0)
+			printf("  %-3.0f %-8s %-24.24s %-20.20s %-12.12s %-12.12s %9.0f\n", json_number(row, "stream"),
+			       json_text(row, "source"), json_text(row, "cname"), json_text(row, "name"), clock_of(row, "from"),
+			       clock_of(row, "to"), json_number(row, "packets"));
+	}
+}
+
 static void
 show_deeds(const cJSON *events)
 {
@@ -536,6 +590,7 @@ show_people(const cJSON *d)
 	show_streams(cJSON_GetObjectItem(d, "streams"));
 	show_attendance(cJSON_GetObjectItem(d, "who"));
 	show_deeds(cJSON_GetObjectItem(d, "events"));
+	show_contributors(cJSON_GetObjectItem(d, "sources"));
 	show_events(cJSON_GetObjectItem(d, "telephone_events"));
 	show_related(cJSON_GetObjectItem(d, "related"));
 	cJSON_ArrayForEach(row, cJSON_GetObjectItem(d, "findings"))

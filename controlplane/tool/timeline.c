@@ -179,9 +179,11 @@ collect(void *ctx, const struct tape_frame *f)
 
 	switch (f->frame.kind) {
 	case REEL_FRAME_RTP:
+		c->nomem |= contributors_rtp(&t->contributors, f->frame.stream, f->frame.bytes, f->frame.wall_ns) != SRS_OK;
 		collect_rtp(c, f);
 		break;
 	case REEL_FRAME_RTCP:
+		c->nomem |= contributors_rtcp(&t->contributors, f->frame.stream, f->frame.bytes) != SRS_OK;
 		collect_rtcp(c, f);
 		break;
 	case REEL_FRAME_MARK:
@@ -433,6 +435,7 @@ timeline_free(struct timeline *t)
 		description_free(t->descriptions[i]);
 	attendance_release(&t->attendance);
 	deeds_release(&t->deeds);
+	contributors_release(&t->contributors);
 	free(t->sources);
 	free(t);
 }

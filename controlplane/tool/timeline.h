@@ -10,6 +10,7 @@
 
 #include "controlplane/tool/attendance.h"
 #include "controlplane/tool/deed.h"
+#include "controlplane/tool/contributors.h"
 #include "controlplane/tool/description.h"
 #include "controlplane/tool/tape.h"
 #include "lib/srs_err.h"
@@ -51,6 +52,7 @@ struct timeline {
 	unsigned int n_descriptions;
 	struct attendance attendance;
 	struct deeds deeds;
+	struct contributors contributors;
 	uint64_t n_gap_frames;	/* lost here, by the GAP frames */
 	unsigned int n_damaged;	/* chunks that did not open */
 	int64_t length_ns;	/* from the first sample to the end of the last */

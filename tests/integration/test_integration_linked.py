@@ -1,5 +1,6 @@
 """Calls that belong together: transfers, one call seen by two clients, many calls in one recording session."""
 
+import struct
 import time
 
 from metadata import Talk, document, group, in_session, participant, sends, session, stream, uid
@@ -231,3 +232,33 @@ def test_calls_come_and_go_in_a_persistent_recording_session(context):
         total = sum(s["recorded"] for row in rows for s in r.tool("recordings", "show", row["id"], "--json")["streams"])
         check(total == 20 + 30 + 5 + 30 + 40 + 5 + 10, f"{total} packets")
         check(names_of(by_cs[uid("cs-3")]) == ["Carol"], f"cs-3: {names_of(by_cs[uid('cs-3')])}")
+
+
+def test_a_mixer_names_those_whose_media_it_mixed(context):
+    """RFC 7866 §8.1.4, §8.1.5.1: CSRC lists, and CNAMEs that lead to addresses of the metadata."""
+    def mixed(n, *sources):
+        return bytes([0x80 | len(sources), 0]) + struct.pack(">HII", n, 160 * n, 9) + struct.pack(f">{len(sources)}I", *sources) + \
+            b"\xd5" * 160
+
+    def named(source, cname):
+        chunk = struct.pack(">IBB", source, 1, len(cname)) + cname.encode() + b"\0"
+        chunk += bytes(-len(chunk) % 4)
+        return struct.pack(">BBHI", 0x80, 201, 1, 9) + struct.pack(">BBH", 0x81, 202, len(chunk) // 4) + chunk
+    with context.recorder() as r:
+        call = Talk(r, "mixer", document(session("cs"), participant("Ann"), participant("Bob"), stream("mix", "cs", "1"),
+                                         sends("Ann", "mix"), sends("Bob", "mix")), labels=("1",), extra=("a=rtcp-mux",))
+        check(call.status == 200, f"INVITE got {call.status}")
+        for n in range(30):
+            call.send(0, mixed(n, 1) if n < 10 else mixed(n, 1, 2) if n < 20 else mixed(n))
+            time.sleep(0.002)
+        call.send(0, named(1, "ann@example.com"))
+        call.send(0, named(2, "bob@example.com"))
+        time.sleep(0.3)
+        check(call.bye() == 200, "BYE")
+        call.close()
+        row = r.wait_sealed(1)[0]
+        sources = {s["source"]: s for s in r.tool("recordings", "show", row["id"], "--json")["sources"]}
+        got = {i: (s["as"], s["name"], s["packets"]) for i, s in sources.items()}
+        check(got == {"00000009": ("ssrc", "", 30), "00000001": ("csrc", "Ann", 20), "00000002": ("csrc", "Bob", 10)}, f"{got}")
+        status, text, _ = r.tool("recordings", "show", row["id"], expect=None)
+        check(status == 0 and "Mixed from" in text, text)

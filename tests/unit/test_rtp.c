@@ -145,6 +145,33 @@ sources_that_leave_are_named_and_no_more_than_are_there(void **state)
 	assert_int_equal(ssrc[0], 0xaabbccdd);
 }
 
+static void
+cnames_are_found_chunk_by_chunk(void **state)
+{
+	const uint8_t packet[] = {
+		0x80, 201, 0, 1, 0, 0, 0, 9,				/* an empty receiver report */
+		0x83, 202, 0, 10,					/* three chunks */
+		0, 0, 0, 1, 1, 3, 'a', '@', 'b', 0, 0, 0,		/* ends in three zero bytes */
+		0, 0, 0, 2, 2, 1, 'N', 1, 5, 'c', '@', 'd', '.', 'e', 0, 0,	/* NAME before it; one zero would do, a word is filled */
+		0, 0, 0, 3, 2, 4, 'B', 'o', 'b', '!', 0, 0,		/* no CNAME */
+	};
+	struct rtp_cname names[4];
+	uint8_t cut[sizeof(packet)];
+
+	assert_int_equal(rtp_cnames_find(names, 4, span_of(packet, sizeof(packet))), 2);
+	assert_int_equal(names[0].ssrc, 1);
+	assert_true(span_equal(names[0].cname, span_of_text("a@b")));
+	assert_int_equal(names[1].ssrc, 2);
+	assert_true(span_equal(names[1].cname, span_of_text("c@d.e")));
+	assert_int_equal(rtp_cnames_find(names, 1, span_of(packet, sizeof(packet))), 1);
+	/* an item longer than the packet names nobody, nor does one cut off */
+	memcpy(cut, packet, sizeof(packet));
+	cut[17] = 200;
+	assert_int_equal(rtp_cnames_find(names, 4, span_of(cut, sizeof(cut))), 0);
+	for (size_t len = 0; len < sizeof(packet); len++)
+		assert_int_equal(rtp_cnames_find(names, 4, span_of(packet, len)), 0);
+}
+
 int
 main(void)
 {
@@ -156,6 +183,7 @@ main(void)
 		cmocka_unit_test(compound_packet_is_checked_to_its_end),
 		cmocka_unit_test(a_packet_that_names_nobody_is_refused),
 		cmocka_unit_test(sender_report_is_found_wherever_it_stands),
+		cmocka_unit_test(cnames_are_found_chunk_by_chunk),
 		cmocka_unit_test(sources_that_leave_are_named_and_no_more_than_are_there),
 	};
 
