@@ -147,12 +147,15 @@ static void
 timer_is_what_it_says(const struct message *m)
 {
 	const char *expires = message_value(m, "Session-Expires");
+	unsigned long long said = strtoull(expires, NULL, 10);
 	struct timer_ask a;
 
+	if (said == 0)
+		said = 1;	/* an interval of 0 is one that is too small */
 	timer_ask_read(&a, m);
 	if (a.interval_s > INT32_MAX || a.min_s > INT32_MAX || (a.interval_s != 0 && !isdigit((unsigned char)expires[0])))
 		abort();
-	if (a.interval_s != 0 && a.interval_s < INT32_MAX && strtoull(expires, NULL, 10) != a.interval_s)
+	if (a.interval_s != 0 && a.interval_s < INT32_MAX && said != a.interval_s)
 		abort();
 	if (a.refresher != REFRESHER_OPEN && strcasestr(expires, a.refresher == REFRESHER_UAC ? "uac" : "uas") == NULL)
 		abort();
