@@ -117,6 +117,7 @@ struct stream_spec {
 	struct media_address source;	/* the offer's c= address, port 0: free; ip_version 0: any (latch) */
 	bool latch;			/* media.source: latch */
 	bool inactive;			/* packets are counted, not recorded (hold) */
+	bool at_once;			/* of an update to inactive: no packet that came after the call is recorded */
 	bool secure;			/* SRTP: nothing is recorded that does not authenticate. Without keys yet: rx_drop_no_key */
 	bool dtls;			/* DTLS records of its source come back as EVENT_STREAM_PUNTED */
 	bool report;			/* send receiver reports: to where packets come from, as soon as some do; secure

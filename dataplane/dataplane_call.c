@@ -195,6 +195,13 @@ dataplane_recording_seal(struct dataplane *dp, uint32_t recording, const char *r
 	return SRS_OK;
 }
 
+/* What was just posted lets no packet pass. Pairs with lcore_turn(): who sees it finds the command. */
+static void
+hurry(struct dataplane *dp, uint16_t lcore_i)
+{
+	atomic_store_explicit(&dp->lcores[lcore_i]->urgent, true, memory_order_release);
+}
+
 enum srs_err
 dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused, uint64_t cookie)
 {
@@ -211,8 +218,8 @@ dataplane_recording_pause(struct dataplane *dp, uint32_t recording, bool paused,
 	c->u.paused = paused;
 	dp->outstanding++;
 	desk_post(dp, d->lcore_i, c);
-	if (paused)	/* pairs with lcore_turn(): who sees it finds the command */
-		atomic_store_explicit(&dp->lcores[d->lcore_i]->urgent, true, memory_order_release);
+	if (paused)
+		hurry(dp, d->lcore_i);
 	return SRS_OK;
 }
 
@@ -366,6 +373,8 @@ dataplane_stream_update(struct dataplane *dp, uint32_t stream, const struct stre
 	c->u.spec = *spec;
 	c->u.spec.keys = NULL;	/* borrowed for the call; see dataplane_stream_rekey() */
 	desk_post(dp, d->lcore_i, c);
+	if (spec->at_once)
+		hurry(dp, d->lcore_i);
 	return SRS_OK;
 }
 

@@ -236,8 +236,8 @@ drop(struct session *s, const char *label, const struct deed *d, const char **wh
 		if (is_going(st) || !is_named(st, label))
 			continue;
 		dropped_keep(s, st);
+		session_stream_stop(s, st);
 		deed_note(s, d, st);
-		st->doomed = true;
 	}
 	s->reoffer_mono_ns = 1;
 	return 200;

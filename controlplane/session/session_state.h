@@ -355,6 +355,8 @@ void session_streams_apply(struct session *s, const struct offer *o);
 void session_streams_take_answer(struct session *s, const struct offer *answer);
 /** Move streams to the recording of their communication session. */
 void session_streams_bind(struct session *s);
+/** Record nothing of it from now on, and remove it. */
+void session_stream_stop(struct session *s, struct session_stream *st);
 void session_streams_doom(struct session *s);
 void session_streams_reap(struct session *s);
 void session_streams_key(struct session *s);	/* what a full ring held up */

@@ -419,6 +419,19 @@ session_streams_bind(struct session *s)
 }
 
 void
+session_stream_stop(struct session *s, struct session_stream *st)
+{
+	struct stream_spec spec;
+
+	st->inactive = st->doomed = true;
+	stream_spec_fill(st, &spec);
+	spec.at_once = true;
+	/* without room for the command it stops with its removal, which is tried until it is done */
+	if (dataplane_stream_update(s->all->floor.dataplane, st->handle, &spec, session_cookie(s, COOKIE_STREAM, st->i)) == SRS_OK)
+		st->n_updates++;
+}
+
+void
 session_streams_doom(struct session *s)
 {
 	for (unsigned int i = 0; i < SESSION_STREAMS_MAX; i++) {

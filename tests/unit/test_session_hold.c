@@ -195,6 +195,8 @@ a_dropped_stream_gets_port_0_and_stays_away(void **state)
 	call_begin(f, sdp_of(TWO_STREAMS, 1), NULL);
 	assert_int_equal(command(f, "drop", "{\"stream\": \"nobody\"}"), 404);
 	assert_int_equal(command(f, "drop", "{\"stream\": \"2\"}"), 200);
+	assert_int_equal(n_updates, 1);
+	assert_true(last_spec.inactive && last_spec.at_once && last_spec.number == 1);	/* its removal may wait for a quiet moment */
 	assert_int_equal(live_streams, 1);
 	assert_int_equal(n_sent, 1);
 	assert_non_null(strstr(sent_sdp, "m=audio 0 "));
