@@ -90,14 +90,17 @@ send_datagram(struct lcore *lc, const struct command *c)
 		counter_add(&lc->counters.tx_dtls, 1);
 }
 
+/* @param seen  how many of those that wait may be taken */
 static unsigned int
-commands_take(struct lcore *lc)
+commands_take(struct lcore *lc, unsigned int seen)
 {
 	unsigned int n = 0;
 
 	for (; n < COMMANDS_A_TURN; n++) {
-		struct command *c = lc->current != NULL ? lc->current : spsc_pop(lc->commands);
+		struct command *c = lc->current;
 
+		if (c == NULL && seen-- != 0)
+			c = spsc_pop(lc->commands);
 		if (c == NULL)
 			break;
 		lc->current = NULL;
@@ -139,18 +142,18 @@ waiting_retry(struct lcore *lc)
 }
 
 /* A stream is removed because a BYE came, and packets from before that BYE may still wait in the queue: while bursts are
- * full they go first, for a bounded time. */
+ * full they go first, for a bounded time. And a command that came while a burst was in the hand waits for the next one. */
 static bool
 commands_due(const struct lcore *lc)
 {
 	return lc->behind_tsc == 0 || lc->recorder.now_tsc - lc->behind_tsc > lc->spec.clock->tsc_hz / COMMANDS_WAIT_HZ;
 }
 
-unsigned int
-lcore_housekeep(struct lcore *lc)
+static unsigned int
+housekeep(struct lcore *lc, unsigned int seen)
 {
 	struct recorder *r = &lc->recorder;
-	unsigned int n = commands_due(lc) ? commands_take(lc) : 0;
+	unsigned int n = commands_due(lc) ? commands_take(lc, seen) : 0;
 
 	if (r->now_tsc < lc->housekeeping_tsc)
 		return n;
@@ -164,6 +167,12 @@ lcore_housekeep(struct lcore *lc)
 	return n;
 }
 
+unsigned int
+lcore_housekeep(struct lcore *lc)
+{
+	return housekeep(lc, spsc_len(lc->commands));
+}
+
 /* What is not to be recorded from now on: packets that came behind that word may be in the hand already, but none of them
  * is appended before it. */
 static void
@@ -173,7 +182,7 @@ urgent_take(struct lcore *lc)
 
 	atomic_store_explicit(&lc->urgent, false, memory_order_relaxed);
 	do
-		n = commands_take(lc);
+		n = commands_take(lc, spsc_len(lc->commands));
 	while (n == COMMANDS_A_TURN);
 }
 
@@ -236,8 +245,9 @@ lcore_main(void *arg)
 		announce(lc);
 	while (!atomic_load_explicit(&lc->stop, memory_order_acquire)) {	/* pairs with lcore_stop() */
 		uint64_t begin_tsc = rte_rdtsc();
+		unsigned int seen = spsc_len(lc->commands);	/* what comes later saw packets that we may not have */
 		unsigned int n = lcore_turn(lc);
-		unsigned int done = n + lcore_housekeep(lc);
+		unsigned int done = n + housekeep(lc, seen);
 
 		if (n != 0) {
 			counter_add(&lc->counters.turns_busy, 1);
